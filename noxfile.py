@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+"""What can be done with this repository; each verb is a session.
+
+    python3 noxfile.py                              list the verbs
+    python3 noxfile.py lint types                   run one, or several
+    python3 noxfile.py tests -p 3.12 -- -k ranges   options for nox; after the dashes, for the verb's own tool
+    python3 noxfile.py demo -- --check
+
+Nothing has to be installed first: without nox, this file puts nox and uv into `.nox/` and starts again
+there. Who has nox may as well say `nox -s tests`. Only `format` and `constraints` write what git keeps.
+"""
+
+import hashlib
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+CONSTRAINTS = ROOT / "constraints.txt"
+OLDEST_PYTHON = (3, 11)
+
+
+def bootstrap() -> None:
+    """Start this file again in an environment of its own that has nox and uv.
+
+    The environment is created empty and filled by the outer pip, which needs neither ensurepip (Debian ships
+    it separately) nor permission to touch the system's packages.
+    """
+    if sys.version_info < OLDEST_PYTHON:
+        sys.exit(
+            f"b2router needs Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer; this is "
+            f"{sys.version.split()[0]} ({sys.executable}). Start noxfile.py with a newer python3."
+        )
+    environment = ROOT / ".nox" / "bootstrap-{}.{}".format(*sys.version_info)
+    python = environment / "bin" / "python"
+    stamp = environment / "ready"
+    trust_what_python_trusts()
+    wanted = hashlib.sha256(CONSTRAINTS.read_bytes() + sys.version.encode()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"Installing nox and uv into {environment.relative_to(ROOT)} (once) ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", environment], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+        done = subprocess.run([*pip, "install", "--quiet", "--constraint", CONSTRAINTS, "nox[uv]"])
+        if done.returncode:
+            sys.exit(
+                f"Could not install nox with {sys.executable} -m pip. It needs pip 22.3 or newer "
+                "(Debian, Ubuntu: apt-get install python3-pip) and a package index that it can reach."
+            )
+        stamp.write_text(wanted)
+    os.execv(python, [str(python), str(Path(__file__).resolve()), *sys.argv[1:]])
+
+
+def trust_what_python_trusts() -> None:
+    """Let pip and uv accept this machine's certificates: it may sit behind a proxy, or use a mirror."""
+    bundle = ssl.get_default_verify_paths().cafile
+    if bundle and ssl.create_default_context().get_ca_certs():
+        os.environ.setdefault("PIP_CERT", bundle)
+        os.environ.setdefault("UV_SYSTEM_CERTS", "true")
+
+
+try:
+    import nox
+except ModuleNotFoundError:
+    if __name__ != "__main__":
+        raise
+    bootstrap()
+
+nox.needs_version = ">=2025.10.16"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "lint", "types", "docs"]
+
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+DJANGO = {"5.2": "django>=5.2,<5.3", "6.0": "django>=6.0,<6.1", "6.1": "django>=6.1,<6.2"}
+MATRIX = [
+    ("3.11", "5.2"),
+    *[("3.12", django) for django in ("5.2", "6.0", "6.1")],
+    *[("3.13", django) for django in ("5.2", "6.0", "6.1")],
+]
+HOME_PYTHON = "{}.{}".format(*sys.version_info)
+DEPRECATIONS_ARE_ERRORS = ["-W", "error::DeprecationWarning", "-W", "error::PendingDeprecationWarning"]
+
+
+def prepare_environment() -> None:
+    """Let sessions find the interpreters that pyenv keeps, and none of the developer's own configuration."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    kept_by_pyenv = sorted(str(path) for path in versions.glob("3.*/bin"))
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *kept_by_pyenv])
+    os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+    trust_what_python_trusts()
+    for name in list(os.environ):
+        if name.startswith("BACKBLAZE_") or name in ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "PYTHONHOME"):
+            del os.environ[name]
+
+
+prepare_environment()
+
+
+def group(*names: str) -> list[str]:
+    """The requirements of dependency groups in pyproject.toml."""
+    return nox.project.dependency_groups(GROUPS, *names)
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install at the versions that constraints.txt records."""
+    session.install("--constraint", str(CONSTRAINTS), *requirements)
+
+
+@nox.session
+@nox.parametrize(["python", "django"], MATRIX)
+def tests(session: nox.Session, django: str) -> None:
+    """Run the tests on every Python x Django; interpreters that are missing are shown as skipped."""
+    install(session, "--editable", ".[yaml]", *group("test"), DJANGO[django])
+    # Measured once, on the interpreter that is always there; a selection of tests has no total worth judging.
+    measured = not session.posargs and (session.python, django) == (HOME_PYTHON, newest_django(HOME_PYTHON))
+    runner = ["-m", "coverage", "run", "-m", "pytest"] if measured else ["-m", "pytest"]
+    if measured:
+        session.run("coverage", "erase", silent=True)
+    session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, "-m", "not browser", *session.posargs)
+    if measured:
+        session.run("coverage", "combine", "--quiet")
+        session.run("coverage", "report")
+
+
+def newest_django(python: str) -> str | None:
+    """The newest Django line that the matrix runs on a Python version."""
+    return max((django for cell, django in MATRIX if cell == python), default=None)
+
+
+@nox.session(reuse_venv=False)
+def lowest(session: nox.Session) -> None:
+    """Run the tests on the oldest versions that pyproject.toml promises to work with."""
+    session.install("uv")
+    here = ["--python", str(Path(session.bin) / "python")]
+    session.run("uv", "pip", "install", *here, "--resolution", "lowest-direct", "--editable", ".[yaml]")
+    session.run("uv", "pip", "install", *here, *group("test"))  # leaves alone what is installed and fits
+    session.run("uv", "pip", "list", *here)
+    session.run("python", "-m", "pytest", "-m", "not browser", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Drive the example site with a real Chromium, which the system has to provide."""
+    if not any(map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))):
+        session.error("No Chromium found. Debian, Ubuntu: apt-get install chromium-headless-shell")
+    install(session, "--editable", ".[yaml]", *group("browser"))
+    session.run(
+        "python", "-m", "pytest", "-m", "browser",
+        "-W", "ignore::pytest.PytestRemovedIn10Warning",  # pytest-base-url, which pytest-playwright brings
+        *session.posargs,
+        env={"DJANGO_ALLOW_ASYNC_UNSAFE": "true"},  # playwright's own event loop runs in the tests' thread
+    )  # fmt: skip
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and which module may import which; writes nothing."""
+    install(session, *group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-logo")
+
+
+@nox.session
+def format(session: nox.Session) -> None:
+    """Rewrite the Python files in the house format and apply the safe fixes."""
+    install(session, *group("lint"))
+    session.run("ruff", "check", "--fix", ".")
+    session.run("ruff", "format", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly."""
+    install(session, "--editable", ".[yaml]", *group("types"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the manual into docs/_build/html; a warning is an error."""
+    install(session, "--editable", ".[yaml]", *group("docs"))
+    session.run("sphinx-build", "--quiet", "-W", "--keep-going", "-E", "docs", "docs/_build/html")
+    session.log("Built: docs/_build/html/index.html")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the example site on an emulated B2; with `-- --check`, try it without a person."""
+    install(session, "--editable", ".[yaml]", *group("demo"))
+    session.run("python", "examples/site/demo.py", *session.posargs, interrupt_timeout=10.0)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure b2router on the emulator, side by side with django-backblaze-b2."""
+    install(session, "--editable", ".[yaml]", *group("bench"))
+    session.run("python", "benchmarks/run.py", *session.posargs, interrupt_timeout=10.0)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist, the wheel from it, and try the wheel in a clean environment."""
+    install(session, *group("package"))
+    dist = Path(session.create_tmp()).resolve() / "dist"
+    clean = dist.parent / "clean"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), silent=True)
+    (wheel,) = dist.glob("*.whl")
+    missing = package_files() - set(zipfile.ZipFile(wheel).namelist())
+    if missing:
+        session.error(f"{wheel.name} lacks {', '.join(sorted(missing))}")
+
+    session.run("uv", "venv", "--quiet", "--clear", "--python", str(Path(session.bin) / "python"), str(clean))
+    python = str(clean / "bin" / "python")
+    at_recorded_versions = ["--quiet", "--python", python, "--constraint", str(CONSTRAINTS)]
+    session.run("uv", "pip", "install", *at_recorded_versions, str(wheel))
+    with session.chdir(clean):  # away from the source, which a flat layout would import instead
+        session.run(python, "-I", "-c", INSTALLED, external=True)
+        session.run(str(clean / "bin" / "b2router"), "--version", external=True)
+    session.log(f"{wheel.name} holds {len(package_files())} files of b2router/ and works installed")
+
+
+INSTALLED = """
+import importlib.metadata, pathlib, b2router
+assert "clean" in pathlib.Path(b2router.__file__).parts, b2router.__file__
+assert b2router.__version__ == importlib.metadata.version("b2router")
+for name in b2router.__all__:
+    getattr(b2router, name)
+"""
+
+
+def package_files() -> set[str]:
+    """What the wheel has to hold: every file of the package that git would keep."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "b2router"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Compile constraints.txt; `-- --upgrade` moves the versions, `-- --check` only compares."""
+    session.install("uv")
+    check = "--check" in session.posargs
+    target = Path(session.create_tmp()).resolve() / "constraints.txt" if check else CONSTRAINTS
+    if check:
+        shutil.copy(CONSTRAINTS, target)  # what is recorded stays, as long as it satisfies pyproject.toml
+    groups = [option for name in GROUPS["dependency-groups"] for option in ("--group", name)]
+    session.run(
+        "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "{}.{}".format(*OLDEST_PYTHON),
+        "--all-extras", *groups,
+        "--no-emit-package", "django",  # the matrix chooses it
+        "--custom-compile-command", "python3 noxfile.py constraints",
+        "--output-file", str(target), "pyproject.toml",
+        *[argument for argument in session.posargs if argument != "--check"],
+    )  # fmt: skip
+    if check and target.read_text() != CONSTRAINTS.read_text():
+        session.error("constraints.txt is not current; run `python3 noxfile.py constraints` and commit it.")
+
+
+def main(arguments: list[str]) -> None:
+    """Hand `NAME … [nox options] [-- what the session gets]` to nox."""
+    names = []
+    while arguments and not arguments[0].startswith("-"):
+        names.append(arguments.pop(0))
+    chosen = ["--session", *names] if names else [] if arguments else ["--list"]
+    sys.argv = ["nox", "--noxfile", __file__, *chosen, "--no-error-on-missing-interpreters", *arguments]
+    nox.main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
