@@ -152,7 +152,7 @@ def browser(session: nox.Session) -> None:
     install(session, "--editable", ".[yaml]", *group("browser"))
     session.run(
         "python", "-m", "pytest", "-m", "browser",
-        "-W", "ignore::pytest.PytestRemovedIn10Warning",  # pytest-base-url, which pytest-playwright brings
+        "-W", "ignore::pytest.PytestRemovedIn10Warning",  # what pytest-playwright brings
         *session.posargs,
         env={"DJANGO_ALLOW_ASYNC_UNSAFE": "true"},  # playwright's own event loop runs in the tests' thread
     )  # fmt: skip

@@ -4,6 +4,7 @@ import ast
 import importlib.metadata
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -36,6 +37,13 @@ def matches(pattern: str) -> list[str]:
         lines = (text.count("\n", 0, match.start()) + 1 for match in re.finditer(pattern, text))
         found += [f"{path.relative_to(ROOT)}:{line}" for line in lines]
     return found
+
+
+def requirements() -> list[Requirement]:
+    """What the package needs, extras included."""
+    project = PYPROJECT["project"]
+    texts = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(text) for group in texts for text in group]
 
 
 def test_version_is_written_once():
@@ -88,19 +96,28 @@ def test_constraints_record_a_version_in_range_for_every_dependency():
         if line and not line.lstrip().startswith("#"):
             name, version = re.fullmatch(r"([a-z0-9._-]+)==(\S+)(?: ; .+)?", line).groups()
             recorded.setdefault(name, []).append(version)
-    project = PYPROJECT["project"]
-    requirements = [
-        Requirement(text)
-        for texts in (project["dependencies"], *project["optional-dependencies"].values())
-        for text in texts
-    ]
     out_of_range = {
         requirement.name: recorded.get(requirement.name)
-        for requirement in requirements
+        for requirement in requirements()
         if requirement.name != "django"
         and not all(version in requirement.specifier for version in recorded.get(requirement.name, ["none"]))
     }
     assert (out_of_range, "django" in recorded) == ({}, False)
+
+
+def test_whatever_the_package_imports_is_declared():
+    """Else an update of the library that happened to bring it takes it away."""
+    imported = set()
+    for path in (ROOT / "b2router").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module.partition(".")[0])
+    homes = importlib.metadata.packages_distributions()
+    needed = {homes[name][0].lower() for name in imported - sys.stdlib_module_names - {"b2router"}}
+    declared = {requirement.name for requirement in requirements()}
+    assert needed - declared <= {"asgiref"}  # the part of Django that its manual names for async code
 
 
 def test_package_is_marked_as_typed():
