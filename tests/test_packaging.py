@@ -115,7 +115,8 @@ def test_whatever_the_package_imports_is_declared():
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(node.module.partition(".")[0])
     homes = importlib.metadata.packages_distributions()
-    needed = {homes[name][0].lower() for name in imported - sys.stdlib_module_names - {"b2router"}}
+    own_or_python = {"b2router", "_typeshed", *sys.stdlib_module_names}
+    needed = {homes.get(name, [name])[0].lower() for name in imported - own_or_python}
     declared = {requirement.name for requirement in requirements()}
     assert needed - declared <= {"asgiref"}  # the part of Django that its manual names for async code
 
