@@ -11,6 +11,7 @@ there. Who has nox may as well say `nox -s tests`. Only `format` and `constraint
 """
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import ssl
@@ -27,8 +28,9 @@ OLDEST_PYTHON = (3, 11)
 def bootstrap() -> None:
     """Start this file again in an environment of its own that has nox and uv.
 
-    The environment is created empty and filled by the outer pip, which needs neither ensurepip (Debian ships
-    it separately) nor permission to touch the system's packages.
+    The environment is created empty and filled by the pip of this Python, which needs neither ensurepip
+    (Debian ships it separately) nor permission to touch the system's packages. A Python without pip, as in
+    an environment that uv made, has ensurepip put one into the new environment.
     """
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(
@@ -38,17 +40,20 @@ def bootstrap() -> None:
     environment = ROOT / ".nox" / "bootstrap-{}.{}".format(*sys.version_info)
     python = environment / "bin" / "python"
     stamp = environment / "ready"
-    trust_what_python_trusts()
     wanted = hashlib.sha256(CONSTRAINTS.read_bytes() + sys.version.encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"Installing nox and uv into {environment.relative_to(ROOT)} (once) ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", environment], check=True)
-        pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
-        done = subprocess.run([*pip, "install", "--quiet", "--constraint", CONSTRAINTS, "nox[uv]"])
-        if done.returncode:
+        trust_what_python_trusts()
+        create = [sys.executable, "-m", "venv", "--clear", environment]
+        pip = [python, "-m", "pip"]
+        if importlib.util.find_spec("pip"):
+            create.append("--without-pip")
+            pip = [sys.executable, "-m", "pip", "--python", python]
+        install = [*pip, "install", "--disable-pip-version-check", "-q", "-c", CONSTRAINTS, "nox[uv]"]
+        if any(subprocess.run(command).returncode for command in (create, install)):
             sys.exit(
-                f"Could not install nox with {sys.executable} -m pip. It needs pip 22.3 or newer "
-                "(Debian, Ubuntu: apt-get install python3-pip) and a package index that it can reach."
+                f"Could not set up nox with {sys.executable}. It takes pip 22.3 or newer (Debian, Ubuntu: "
+                "apt-get install python3-pip) and a package index that this machine can reach."
             )
         stamp.write_text(wanted)
     os.execv(python, [str(python), str(Path(__file__).resolve()), *sys.argv[1:]])
