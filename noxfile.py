@@ -198,7 +198,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the example site on an emulated B2; with `-- --check`, try it without a person."""
-    install(session, "--editable", ".[yaml]", *group("demo"))
+    install(session, "--editable", ".[yaml]")
     session.run("python", "examples/site/demo.py", *session.posargs, interrupt_timeout=10.0)
 
 
