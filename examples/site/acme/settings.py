@@ -8,6 +8,7 @@ uses it for the CDN's address: BACKBLAZE_PROFILES__CDN__DELIVERY__BASE_URL.
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import b2router
 
@@ -15,7 +16,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("ACME_DATA_DIR", BASE_DIR / "var"))
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
-BACKBLAZE_CONFIG = {
+BACKBLAZE_CONFIG: dict[str, Any] = {
     "profiles": {
         "public": {
             "bucket": "acme-public",

@@ -1,7 +1,7 @@
 """Gives visitors the site's own error pages where a browser would otherwise show a bare line of text.
 
-b2router answers for a refused, missing or unreachable file with fixed plain text, which suits programs. A person gets a page with a way
-on; the status stays what it was, and nothing of the page is kept by any cache.
+b2router answers for a refused, missing or unreachable file with fixed plain text, which suits programs. A person gets
+a page with a way on; the status stays what it was, and nothing of the page is kept by any cache.
 """
 
 from collections.abc import Callable

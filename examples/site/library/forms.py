@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.template.defaultfilters import filesizeformat
 
-from .models import BrandAsset, Invoice, Leaflet, MemberGuide, StaffReport
+from .models import BrandAsset, Document, Invoice, Leaflet, MemberGuide, StaffReport
 
 LARGEST_UPLOAD_MB = 10
 
@@ -27,7 +27,8 @@ class UploadForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def _file_field(self) -> str:
-        return self._meta.model.file_field
+        model: type[Document] = self._meta.model
+        return model.file_field
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

@@ -48,7 +48,7 @@ class Document(models.Model):
 
     def save(self, *args: object, **kwargs: object) -> None:
         """Keep the size of a new file in the row: pages then show it without asking B2."""
-        if self.stored and not self.stored._committed:
+        if self.stored and not getattr(self.stored, "_committed", True):
             self.size_bytes = self.stored.size
         super().save(*args, **kwargs)  # type: ignore[arg-type]
 

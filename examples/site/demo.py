@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Run the example site on a B2 of its own, on this machine; nothing but b2router has to be installed.
+
+python examples/site/demo.py             start everything, print the address and the logins, run until Ctrl-C
+python examples/site/demo.py --fresh     the same, with nothing kept from earlier runs
+python examples/site/demo.py --check     try it all without a person: exit 0 when everything is as declared
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+try:
+    from b2router.emulator import Emulator
+except ModuleNotFoundError as error:
+    if not (error.name or "").startswith("b2router"):
+        raise
+    sys.exit("The demo needs b2router itself. At the top of the repository: python3 noxfile.py demo")
+
+SITE_DIR = Path(__file__).resolve().parent
+BUCKETS = ("acme-public", "acme-members", "acme-staff", "acme-assets:public", "acme-invoices")
+READY_TIMEOUT_S = 60
+
+
+class Demo:
+    """Emulator and site, started together and stopped together.
+
+    Args:
+        data_dir: where the database, the secret key, the log and the emulator's files are kept.
+        port: where the site listens on 127.0.0.1; None takes 8000 when it is free, else any.
+        overrides: further environment variables for the site, which win over all others.
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None, overrides: Mapping[str, str] | None = None) -> None:
+        self.data_dir = data_dir
+        self.overrides = overrides or {}
+        self.port = port or free_port(preferred=8000)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = data_dir / "server.log"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.emulator = Emulator(data_dir=self.data_dir / "b2", buckets=BUCKETS)
+        self.emulator.start()
+        try:
+            say("B2 emulator", self.emulator.url)
+            self.environment = {
+                **{name: value for name, value in os.environ.items() if not name.startswith("BACKBLAZE_")},
+                "PYTHONUNBUFFERED": "1",
+                "DJANGO_SETTINGS_MODULE": "acme.settings",
+                "ACME_DATA_DIR": str(self.data_dir),
+                "ACME_SECRET_KEY": self._secret_key(),
+                "BACKBLAZE_REALM": self.emulator.url,
+                "BACKBLAZE_APPLICATION_KEY_ID": self.emulator.key_id,
+                "BACKBLAZE_APPLICATION_KEY": self.emulator.key,
+                # The emulator plays the CDN as well: it hands out the files of a public bucket.
+                "BACKBLAZE_PROFILES__CDN__DELIVERY__BASE_URL": f"{self.emulator.url}/file/acme-assets/",
+                **self.overrides,
+            }
+            say("database", self.data_dir / "site.sqlite3")
+            self.manage("migrate", "--verbosity=0")
+            say("files", "logins and a few small files for every profile")
+            self.manage("seed")
+            self._start_server()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            try:
+                self._server.wait(10)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+        self.emulator.stop()
+
+    def manage(self, *arguments: str) -> None:
+        """Run one of the site's commands to its end."""
+        command = [sys.executable, str(SITE_DIR / "manage.py"), *arguments]
+        done = subprocess.run(command, env=self.environment, cwd=SITE_DIR)
+        if done.returncode:
+            sys.exit(f"`manage.py {arguments[0]}` failed; its message stands above.")
+
+    def is_running(self) -> bool:
+        return self._server is not None and self._server.poll() is None
+
+    def _start_server(self) -> None:
+        command = [sys.executable, str(SITE_DIR / "manage.py"), "runserver", "--noreload", f"127.0.0.1:{self.port}"]
+        with self.log.open("wb") as log:
+            self._server = subprocess.Popen(
+                command, env=self.environment, cwd=SITE_DIR, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not answers(self.port):
+            if not self.is_running() or time.monotonic() > deadline:
+                sys.exit(f"The site did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.1)
+        say("site", self.url)
+
+    def _secret_key(self) -> str:
+        """One key for all runs on this folder, so that a restart signs nobody out."""
+        kept = self.data_dir / "secret-key"
+        if not kept.exists():
+            kept.touch(mode=0o600)
+            kept.write_text(secrets.token_urlsafe(50))
+        return kept.read_text()
+
+
+def say(what: str, detail: object) -> None:
+    print(f"  {what:<12} {detail}", flush=True)
+
+
+def answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/login/")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def free_port(preferred: int) -> int:
+    """The preferred port when nobody has it, else one that the system names."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    sys.exit("No port is free on 127.0.0.1.")
+
+
+def forget(data_dir: Path) -> None:
+    """Remove what earlier runs kept, and nothing else that may lie in the folder."""
+    shutil.rmtree(data_dir / "b2", ignore_errors=True)
+    for name in ("site.sqlite3", "secret-key", "server.log"):
+        (data_dir / name).unlink(missing_ok=True)
+
+
+def run(data_dir: Path, port: int | None) -> int:
+    """Start everything and stay until Ctrl-C."""
+    sys.path.insert(0, str(SITE_DIR))
+    from library.people import PEOPLE
+
+    print("Starting the example site:", flush=True)
+    with Demo(data_dir, port) as demo:
+        print(f"\nOpen {demo.url}\n\nSign in as")
+        for person in PEOPLE:
+            say(person.username, f"password {person.password:<12} {person.role}")
+        print(f"\nRequests are logged to {demo.log}. Ctrl-C stops everything.", flush=True)
+        try:
+            while demo.is_running():
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            print("\nStopped. The files stay for the next time; --fresh begins anew.")
+            return 0
+        print(f"The site has ended by itself; see {demo.log}.", file=sys.stderr)
+        return 1
+
+
+def check(port: int | None) -> int:
+    """Start everything in a folder that is thrown away, and try it as three visitors."""
+    sys.path.insert(0, str(SITE_DIR))
+    import check as walk
+
+    print("Starting the example site for a check:", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="b2router-demo-") as folder,
+        Demo(Path(folder), port or free_port(0)) as demo,
+    ):
+        return walk.check(demo.url, demo.emulator)
+
+
+def main(arguments: list[str]) -> int:
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="try the whole site without a person, then exit")
+    parser.add_argument("--fresh", action="store_true", help="begin with no files and no database")
+    parser.add_argument("--port", type=int, help="of the site on 127.0.0.1; default 8000 when it is free, else any")
+    parser.add_argument(
+        "--data-dir", type=Path, default=SITE_DIR / "var", help="where files and database stay; default %(default)s"
+    )
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        if options.check:
+            return check(options.port)
+        data_dir = options.data_dir.resolve()
+        if options.fresh:
+            forget(data_dir)
+        return run(data_dir, options.port)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End like Ctrl-C does, so that the server and the emulator are stopped as well."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
