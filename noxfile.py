@@ -240,12 +240,9 @@ for name in b2router.__all__:
 
 
 def package_files() -> set[str]:
-    """What the wheel has to hold: every file of the package that git would keep."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "b2router"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+    """What the wheel has to hold: every file of the package."""
+    files = (path for path in (ROOT / "b2router").rglob("*") if path.is_file())
+    return {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
 
 
 @nox.session
