@@ -1,0 +1,1 @@
+"""The only place that knows b2sdk. Read `session`, then `download` and `objects`; `faults` is the border for errors."""

@@ -1,0 +1,89 @@
+"""How long one call on B2 may take, retries and pauses included; opened by `download` and `session`.
+
+b2sdk retries on its own, up to 20 times and with pauses of a minute, which would pin a web worker. Its HTTP session
+is ours, so every try passes here first and is refused once the budget is used up.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "Budget", "current", "limited"]
+
+CONNECT_TIMEOUT_S = 5.0
+"""For the TCP and TLS handshake of one try."""
+
+READ_TIMEOUT_S = 30.0
+"""For one block of a body, not for the whole."""
+
+REQUEST_S = 10.0
+"""Until the first byte of an answer to a visitor, a login at B2 included."""
+
+MAX_TRIES = 3
+MAX_PAUSE_S = 2.0
+
+
+class Budget:
+    """Time and tries that are left for one request.
+
+    Args:
+        seconds: until the deadline.
+        tries: for each call on B2.
+    """
+
+    def __init__(self, seconds: float = REQUEST_S, tries: int = MAX_TRIES) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.tries = tries
+        self._made = 0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline, never negative."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def begin(self) -> None:
+        """Another call on B2 begins: it has all its tries."""
+        self._made = 0
+
+    def take_try(self) -> bool:
+        """Count one try of the call; False when no try or no time is left for it."""
+        self._made += 1
+        return self._made <= self.tries and self.left_s > 0
+
+    def pause(self, retry_after_s: float | None) -> bool:
+        """Wait before another try, if there is room for one.
+
+        Args:
+            retry_after_s: what B2 asked for, in seconds; None for a jittered pause that doubles with every try.
+        Returns:
+            False when the budget has no room: give up and pass the wait on.
+        """
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - spreads the tries of many workers, hides nothing
+        wait = min(0.25 * 2**self._made, MAX_PAUSE_S) * jitter if retry_after_s is None else retry_after_s
+        if self._made >= self.tries or wait > MAX_PAUSE_S or wait >= self.left_s:
+            return False
+        time.sleep(wait)
+        return True
+
+
+_budget: ContextVar[Budget | None] = ContextVar("b2router_budget", default=None)
+
+
+def current() -> Budget | None:
+    """The budget of the request that this code runs for, if it has one."""
+    return _budget.get()
+
+
+@contextmanager
+def limited(budget: Budget | None = None) -> Iterator[Budget]:
+    """Everything inside shares one budget; an outer one stays in force."""
+    chosen = _budget.get() or budget or Budget()
+    token = _budget.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _budget.reset(token)

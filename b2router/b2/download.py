@@ -1,0 +1,158 @@
+"""A file as blocks of bytes: asks B2 once, hands the bytes on as they come, closes the connection; called by delivery
+and files.
+
+The request is made with the account's token and a connection pool of our own, because b2sdk's download machinery
+pushes into a file, while a web server pulls. A body that ends early raises; it is never passed off as complete.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Literal, Self
+from urllib.parse import quote
+
+import urllib3
+from urllib3.exceptions import HTTPError as Urllib3Error
+
+from b2router.b2 import budget, faults
+from b2router.b2.session import Session
+from b2router.b2.stored import StoredFile, from_headers
+from b2router.errors import Unavailable, UnexpectedAnswer
+
+__all__ = ["BLOCK_BYTES", "Download", "open_download", "stat"]
+
+BLOCK_BYTES = 256 * 1024
+"""The most that is held of a body at a time."""
+
+_ERROR_BODY_BYTES = 16 * 1024
+
+
+class Download:
+    """An open download: an iterator of blocks that ends when the promised bytes were given, or raises.
+
+    Attributes:
+        stored: what B2 said about the file.
+        size_bytes: how many bytes this download promises.
+    """
+
+    def __init__(self, stored: StoredFile, response: urllib3.BaseHTTPResponse) -> None:
+        self.stored = stored
+        self.size_bytes = int(response.headers["Content-Length"])
+        self._left = self.size_bytes
+        self._response: urllib3.BaseHTTPResponse | None = response
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        """The next bytes, as soon as there are any; at most `BLOCK_BYTES`.
+
+        Raises:
+            Unavailable: the connection broke, or stalled, before the end of the file.
+        """
+        response = self._response
+        if response is None or not self._left:
+            self.close()
+            raise StopIteration
+        try:
+            block = response.read1(BLOCK_BYTES)
+        except (Urllib3Error, OSError) as error:
+            self.close()
+            raise faults.unavailable(f"the body broke off: {type(error).__name__}") from error
+        self._left -= len(block)
+        if not block:
+            self.close()
+            raise faults.unavailable("the body broke off")
+        if not self._left:
+            response.drain_conn()  # nothing is left to read; this is how the connection returns to its pool
+        return block
+
+    def close(self) -> None:
+        """Let the connection go: back to the pool when everything was read, closed otherwise. Any thread may call."""
+        response, self._response = self._response, None
+        if response is None:
+            return
+        if self._left:
+            with suppress(Urllib3Error, OSError, RuntimeError, ValueError):
+                response.shutdown()  # wakes a thread that waits for bytes, and stops B2 sending (and charging) more
+            response.close()
+        response.release_conn()
+
+
+def open_download(session: Session, bucket: str, key: str, span: tuple[int, int | None] | None = None) -> Download:
+    """Ask B2 for a file; the body waits in the connection.
+
+    Args:
+        session: of the account that may read the bucket.
+        bucket: its name.
+        key: of the file; its name has passed the gate.
+        span: first byte and last byte (inclusive; None for the end), both from 0; None for the whole file. B2 shortens
+            a span that ends past the end.
+    Raises:
+        NotFound: no such file.
+        BackendError: B2 refused or failed.
+    """
+    headers = {"Range": f"bytes={span[0]}-{'' if span[1] is None else span[1]}"} if span else {}
+    response = _request(session, "GET", bucket, key, headers)
+    try:
+        return Download(from_headers(key, response.headers), response)
+    except (UnexpectedAnswer, KeyError, ValueError):
+        response.close()
+        raise UnexpectedAnswer("A download was answered without the headers that B2 sends.") from None
+
+
+def stat(session: Session, bucket: str, key: str) -> StoredFile:
+    """What B2 knows about a file, without its bytes; one call.
+
+    Raises:
+        NotFound: no such file.
+        BackendError: B2 refused or failed.
+    """
+    return from_headers(key, _request(session, "HEAD", bucket, key, {}).headers)
+
+
+def _request(
+    session: Session, method: Literal["GET", "HEAD"], bucket: str, key: str, headers: dict[str, str]
+) -> urllib3.BaseHTTPResponse:
+    """One call on the download host, tried again within the budget. The answer is 200 or 206, its body unread."""
+    with budget.limited() as limit:
+        login = session.login()
+        renewed = False
+        limit.begin()
+        while True:
+            if not limit.take_try():
+                raise faults.unavailable("no time left")
+            url = f"{login.download_url}/file/{bucket}/{quote(key, safe='/')}"
+            timeout = urllib3.Timeout(
+                connect=min(budget.CONNECT_TIMEOUT_S, limit.left_s), read=min(budget.READ_TIMEOUT_S, limit.left_s)
+            )
+            try:
+                response = session.pool.request(
+                    method,
+                    url,
+                    headers={"Authorization": login.token, **headers},
+                    timeout=timeout,
+                    preload_content=False,
+                    decode_content=False,
+                    redirect=False,
+                )
+            except Urllib3Error as error:
+                # The text of the error may hold the address, hence a customer's file name: only its kind is passed on.
+                if isinstance(error, urllib3.exceptions.SSLError) or not limit.pause(None):
+                    raise faults.unavailable(type(error).__name__) from error
+                continue
+            if response.status in (200, 206):
+                if (sock := getattr(response.connection, "sock", None)) is not None:
+                    sock.settimeout(budget.READ_TIMEOUT_S)  # from here on, for each block
+                return response
+            body = response.read(_ERROR_BODY_BYTES)
+            response.close()
+            if not renewed and faults.is_expired(response.status, body):
+                renewed = True
+                login = session.renew(login)
+                limit.begin()
+                continue
+            error_ = faults.from_answer(response.status, body, response.headers.get("Retry-After"))
+            asked = faults.retry_after_s(response.headers.get("Retry-After"))
+            if not isinstance(error_, Unavailable) or not limit.pause(asked):
+                raise error_

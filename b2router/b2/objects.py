@@ -1,0 +1,110 @@
+"""Upload, hide and list, through b2sdk; called by storage and files. Reading is in `download`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Protocol
+
+from b2sdk.v3.exception import FileAlreadyHidden, FileNotPresent
+
+from b2router.b2 import budget, faults
+from b2router.b2.session import Session
+
+__all__ = ["PART_BYTES", "Source", "hide", "list_folder", "upload"]
+
+PART_BYTES = 8 * 1024 * 1024
+"""Size of the parts of a large file; two of them are in memory when the source is a stream."""
+
+MAX_PARTS = 10_000
+"""Source: B2 documentation, "Large files"."""
+
+CALL_S = 60.0
+CALL_TRIES = 5
+LISTING_S = 600.0
+
+
+class Source(Protocol):
+    """Where the bytes of an upload come from: any binary file object."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Up to `size` bytes, empty at the end."""
+
+
+def upload(
+    session: Session,
+    bucket: str,
+    key: str,
+    source: IO[bytes] | Source,
+    *,
+    content_type: str,
+    file_info: Mapping[str, str],
+    size_bytes: int | None = None,
+    path: str | None = None,
+) -> None:
+    """Store a file; memory is bounded by the parts in flight. Nothing is visible under the key before all of it is.
+
+    Args:
+        source: read from where it stands to its end, unless `path` is given.
+        content_type: what B2 stores as Content-Type.
+        file_info: further headers and values that B2 stores.
+        size_bytes: of the source, None when unknown.
+        path: the same bytes as a file on the local disk, which saves a copy of each part.
+    Raises:
+        BackendError: B2 refused or failed.
+    """
+    target = session.bucket(bucket)
+    info = dict(file_info)
+    part_bytes = max(PART_BYTES, -(-(size_bytes or 0) // MAX_PARTS))
+    with faults.translated():
+        if path is not None and Path(path).stat().st_size:
+            target.upload_local_file(path, key, content_type=content_type, file_info=info)
+        elif path is not None or (size_bytes is not None and size_bytes <= part_bytes):
+            target.upload_bytes(source.read(), key, content_type=content_type, file_info=info)
+        else:
+            target.upload_unbound_stream(
+                source,
+                key,
+                content_type=content_type,
+                file_info=info,
+                recommended_upload_part_size=part_bytes,
+                min_part_size=part_bytes,
+                read_size=min(part_bytes, 1024 * 1024),
+            )
+
+
+def hide(session: Session, bucket: str, key: str) -> None:
+    """Make a file disappear; its versions stay. Quiet when there is none.
+
+    Raises:
+        BackendError: B2 refused or failed.
+    """
+    target = session.bucket(bucket)
+    with budget.limited(budget.Budget(CALL_S, CALL_TRIES)) as limit, faults.translated():
+        limit.begin()
+        try:
+            target.hide_file(key)
+        except (FileNotPresent, FileAlreadyHidden):
+            return
+
+
+def list_folder(session: Session, bucket: str, prefix: str) -> tuple[list[str], list[str]]:
+    """The folders and files directly below a prefix, names only, in B2's order.
+
+    Args:
+        prefix: empty, or ending with "/".
+    Raises:
+        BackendError: B2 refused or failed; never a part of the list.
+    """
+    target = session.bucket(bucket)
+    folders: list[str] = []
+    files: list[str] = []
+    with budget.limited(budget.Budget(LISTING_S, CALL_TRIES)) as limit, faults.translated():
+        limit.begin()
+        for version, folder in target.ls(prefix, fetch_count=1000):
+            limit.begin()  # a page came: the next one has all its tries
+            if folder is not None:
+                folders.append(folder.removeprefix(prefix).rstrip("/"))
+            elif name := version.file_name.removeprefix(prefix):
+                files.append(name)
+    return folders, files

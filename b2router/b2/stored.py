@@ -1,0 +1,72 @@
+"""What B2 said about one file version: read from the headers of a download; asked by delivery and storage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import unquote_plus
+
+from b2router.errors import UnexpectedAnswer
+
+__all__ = ["StoredFile", "from_headers"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file version in B2.
+
+    Attributes:
+        key: location and name.
+        file_id: B2's id of this version; no two versions share one.
+        size_bytes: length of the whole file.
+        content_type: as stored, unchecked: an uploader chose it.
+        sha1: of the whole file, 40 hex digits; None when B2 does not know it.
+        uploaded_at: aware, UTC.
+        content_encoding: as stored; None when the bytes are plain.
+        info: file information, keys in lower case.
+    """
+
+    key: str
+    file_id: str
+    size_bytes: int
+    content_type: str
+    sha1: str | None
+    uploaded_at: datetime
+    content_encoding: str | None = None
+    info: Mapping[str, str] = field(default_factory=dict)
+
+
+def from_headers(key: str, headers: Mapping[str, str]) -> StoredFile:
+    """Read the headers of a download (GET or HEAD, whole or range).
+
+    Args:
+        key: what was asked for.
+        headers: of the answer, names in any case.
+    Raises:
+        UnexpectedAnswer: what answered did not speak B2, such as the login page of a network.
+    Source: B2 documentation, "b2_download_file_by_name", response headers.
+    """
+    given = {name.lower(): value for name, value in headers.items()}
+    try:
+        size = given["content-length"]
+        if "content-range" in given:
+            size = given["content-range"].rpartition("/")[2]
+        sha1 = given.get("x-bz-content-sha1", "none")
+        prefix = "x-bz-info-"
+        info = {
+            name.removeprefix(prefix): unquote_plus(text) for name, text in given.items() if name.startswith(prefix)
+        }
+        return StoredFile(
+            key=key,
+            file_id=given["x-bz-file-id"],
+            size_bytes=int(size),
+            content_type=given.get("content-type", ""),
+            sha1=sha1 if re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
+            uploaded_at=datetime.fromtimestamp(int(given["x-bz-upload-timestamp"]) / 1000, tz=UTC),
+            content_encoding=given.get("content-encoding"),
+            info=info,
+        )
+    except (KeyError, ValueError, OverflowError, OSError):
+        raise UnexpectedAnswer("A download was answered without the headers that B2 sends.") from None

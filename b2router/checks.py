@@ -1,0 +1,202 @@
+"""System checks: what is wrong with a declaration, said before the first request; offline. Registered by `apps`.
+
+Every id is listed in docs/checks.md. A configuration that cannot be used is reported by `check_configuration` alone;
+the other checks then have nothing to look at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig, apps
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import FieldDoesNotExist
+from django.urls import NoReverseMatch, reverse
+
+from b2router.errors import ConfigError, Problem
+
+__all__ = ["IDS", "check_configuration", "check_environment", "check_permissions", "check_site"]
+
+IDS = {
+    "invalid": "b2router.E001",
+    "unknown_key": "b2router.E002",
+    "unknown_profile": "b2router.E003",
+    "unknown_account": "b2router.E004",
+    "missing_key": "b2router.E005",
+    "overlapping_routes": "b2router.E006",
+    "leak": "b2router.E007",
+    "predicate": "b2router.E008",
+    "public_delivery": "b2router.E009",
+    "owner": "b2router.E010",
+    "urls": "b2router.E011",
+    "users": "b2router.E012",
+    "missing": "b2router.E013",
+    "layer": "b2router.E014",
+    "emulator": "b2router.E015",
+    "unknown_variable": "b2router.W001",
+    "unreadable_route": "b2router.W002",
+}
+"""Kind of problem → id of the check. A kind that is not here is an invalid value."""
+
+_Apps = Sequence[AppConfig] | None
+
+
+def check_configuration(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
+    """Whether the configuration can be used: every layer readable, every value valid, no profile reachable through a
+    looser one, every key there."""
+    from b2router.config import missing_key
+    from b2router.router import current_router
+
+    try:
+        config = current_router().config
+    except ConfigError as error:
+        return [_message(problem) for problem in error.problems]
+    used = sorted({profile.account for profile in config.profiles.values()})
+    return [_message(missing_key(name)) for name in used if config.account(name) is None]
+
+
+def check_environment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
+    """Whether every variable that begins with BACKBLAZE_ means something."""
+    from b2router.config import BackblazeConfig
+    from b2router.settings import unknown_variables
+
+    if isinstance(getattr(django_settings, "BACKBLAZE_CONFIG", None), BackblazeConfig):
+        return []
+    return [
+        _message(
+            Problem(
+                "unknown_variable",
+                f"environment variable {variable}",
+                "it means nothing to b2router.",
+                f"Did you mean {near}?" if near else "Rename it if it is not meant for b2router, or silence this.",
+            ),
+            Warning,
+        )
+        for variable, near in unknown_variables(os.environ)
+    ]
+
+
+def check_permissions(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
+    """Whether what decides about visitors is there: predicates, owners' models, users."""
+    return [_message(problem) for problem in _permission_problems()]
+
+
+def check_site(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
+    """Whether the site can serve what is declared: URLs included, routes readable, no emulator in production."""
+    config = _config()
+    if config is None:
+        return []
+    messages = []
+    routed = [profile for profile in config.profiles.values() if profile.route]
+    for profile in routed:
+        if profile.permission is None:
+            problem = Problem(
+                "unreadable_route",
+                f"profiles.{profile.name}",
+                "it has a route but no permission, so nobody can read its files.",
+                "Add a permission, such as 'authenticated', or remove the route.",
+            )
+            messages.append(_message(problem, Warning))
+    if routed and not _is_included(routed[0].name):
+        problem = Problem(
+            "urls",
+            f"profiles.{routed[0].name}.route",
+            "the site does not include the URLs of b2router, so no route is served.",
+            "Add path('', include('b2router.urls')) to the URLconf.",
+        )
+        messages.append(_message(problem))
+    if not django_settings.DEBUG:
+        messages += [_message(problem) for problem in _emulator_problems(config)]
+    return messages
+
+
+def _message(problem: Problem, kind: type[Error] | type[Warning] = Error) -> CheckMessage:
+    layer = f" [from {problem.layer}]" if problem.layer else ""
+    text = f"{problem.where}: {problem.message}{layer}"
+    return kind(text, hint=problem.hint, id=IDS.get(problem.code, IDS["invalid"]))
+
+
+def _config() -> Any:
+    from b2router.router import current_router
+
+    try:
+        return current_router().config
+    except ConfigError:  # reported by check_configuration
+        return None
+
+
+def _permission_problems() -> Iterator[Problem]:
+    from b2router import permissions
+
+    config = _config()
+    if config is None:
+        return
+    for profile in config.profiles.values():
+        for path in permissions.predicate_paths(profile.permission):
+            try:
+                permissions.predicate(path)
+            except Exception as error:
+                yield Problem(
+                    "predicate",
+                    f"profiles.{profile.name}.permission",
+                    f"the predicate '{path}' cannot be used: {type(error).__name__}: {error}.",
+                    "Name a callable that takes (request, file), by the path it is imported from.",
+                )
+        if profile.owner is not None:
+            yield from _owner_problems(profile.name, profile.owner)
+        if profile.route and permissions.needs_user(profile.permission):
+            yield from _user_problems(profile.name)
+
+
+def _owner_problems(profile: str, owner: str) -> Iterator[Problem]:
+    app, model, field = owner.split(".")
+    try:
+        apps.get_model(app, model)._meta.get_field(field)
+    except (LookupError, FieldDoesNotExist) as error:
+        yield Problem(
+            "owner",
+            f"profiles.{profile}.owner",
+            f"'{owner}' names no model field: {error}.",
+            "Write it as 'app_label.Model.field', with the field that holds the file's name.",
+        )
+
+
+def _user_problems(profile: str) -> Iterator[Problem]:
+    wanted = "django.contrib.auth.middleware.AuthenticationMiddleware"
+    if not any(path.endswith("AuthenticationMiddleware") for path in django_settings.MIDDLEWARE):
+        yield Problem(
+            "users",
+            f"profiles.{profile}.permission",
+            "it depends on who the visitor is, but no AuthenticationMiddleware is active, so everybody is refused.",
+            f"Add '{wanted}' to MIDDLEWARE.",
+        )
+
+
+def _emulator_problems(config: Any) -> Iterator[Problem]:
+    realms = {"realm": config.realm} | {
+        f"accounts.{name}.realm": account.realm for name, account in config.accounts.items()
+    }
+    for where, realm in realms.items():
+        if urlsplit(realm).scheme == "http":
+            yield Problem(
+                "emulator",
+                where,
+                f"found '{realm}', a plain http address such as an emulator's, while DEBUG is off.",
+                "Use 'production', or the https address of a B2.",
+            )
+
+
+def _is_included(profile: str) -> bool:
+    from b2router.router import Target
+
+    try:
+        reverse("b2router:file", args=[Target(profile, "x")])
+    except NoReverseMatch:
+        return False
+    except ImportError:  # a broken URLconf is reported by Django itself
+        return True
+    return True

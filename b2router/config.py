@@ -1,0 +1,398 @@
+"""What a valid configuration is: frozen pydantic models; no Django, no I/O. Built by `settings`, read by everybody.
+
+`BackblazeConfig` is a plain model: validating one reads nothing but the values it is given. The layers (file,
+settings, environment) are merged before, by `settings`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from itertools import combinations
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from b2router import names
+from b2router.errors import InvalidName, Problem
+
+__all__ = [
+    "Account",
+    "AllOf",
+    "AnyOf",
+    "BackblazeConfig",
+    "BucketProfile",
+    "CdnDelivery",
+    "DirectDelivery",
+    "Not",
+    "Permission",
+    "ProxyDelivery",
+    "missing_key",
+]
+
+DEFAULT_ACCOUNT = "default"
+PERMISSION_WORDS = ("public", "authenticated", "staff", "superuser")
+
+
+class Model(BaseModel):
+    """The strictness that every model shares: frozen, no unknown keys, no values in error texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$", max_length=40)]
+"""Lower case, digits, single underscores: so that `__` in an environment variable can only be a separator."""
+
+
+def _permission_word(value: str) -> str:
+    kind, colon, rest = value.partition(":")
+    if value in PERMISSION_WORDS or (kind == "group" and rest) or (kind == "perm" and re.fullmatch(r"\w+\.\w+", rest)):
+        return value
+    if not colon and re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", value):
+        return value  # whether it can be imported is for the system check to say: importing here would load models
+    raise PydanticCustomError(
+        "permission",
+        "expected public, authenticated, staff, superuser, group:NAME, perm:app.codename "
+        "or the dotted path of a callable",
+    )
+
+
+class AnyOf(Model):
+    """Allowed if one of these is."""
+
+    any: tuple[Permission, ...] = Field(min_length=1)
+    """Permissions of which one is enough."""
+
+
+class AllOf(Model):
+    """Allowed if all of these are."""
+
+    all: tuple[Permission, ...] = Field(min_length=1)
+    """Permissions that are needed together."""
+
+
+class Not(Model):
+    """Allowed if this is not."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    not_: Permission = Field(alias="not")
+    """The permission that must not hold."""
+
+
+def _permission_kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "word"
+    for kind, model in (("any", AnyOf), ("all", AllOf), ("not", Not)):
+        if isinstance(value, model) or (isinstance(value, Mapping) and kind in value):
+            return kind
+    return None
+
+
+Permission = Annotated[
+    Annotated[str, AfterValidator(_permission_word), Tag("word")]
+    | Annotated[AnyOf, Tag("any")]
+    | Annotated[AllOf, Tag("all")]
+    | Annotated[Not, Tag("not")],
+    Discriminator(
+        _permission_kind,
+        custom_error_type="permission",
+        custom_error_message="expected a word such as 'staff', or {'any': [...]}, {'all': [...]}, {'not': ...}",
+    ),
+]
+"""Who may read: a word, `group:NAME`, `perm:app.codename`, a dotted path, or `any`, `all`, `not` of these."""
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _web_address(value: str) -> str:
+    """An absolute http(s) address without credentials, query or fragment, ending with a slash."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = usable and not (parts.query or parts.fragment or re.search(r"[\s\\<>\"@]", value))
+    except ValueError:
+        usable = False
+    if not usable:
+        raise PydanticCustomError(
+            "web_address", "expected an absolute address such as 'https://cdn.example.com/', without query or login"
+        )
+    return value if value.endswith("/") else value + "/"
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class ProxyDelivery(Model):
+    """The site itself hands the bytes on, from B2 to the browser."""
+
+    mode: Literal["proxy"] = "proxy"
+    """The site streams the file through its own process."""
+
+
+class DirectDelivery(Model):
+    """Browsers fetch from B2 itself; the bucket is public."""
+
+    mode: Literal["direct"]
+    """Addresses point at B2."""
+    base_url: WebAddress
+    """B2's download host for the account, such as "https://f004.backblazeb2.com"; "/file/<bucket>/" is added."""
+
+
+class CdnDelivery(Model):
+    """Browsers fetch from a content delivery network in front of a public bucket."""
+
+    mode: Literal["cdn"]
+    """Addresses point at the CDN."""
+    base_url: WebAddress
+    """What the CDN puts before a file's key, such as "https://cdn.example.com/"."""
+
+
+def _delivery_mode(value: Any) -> Any:
+    return {"mode": "proxy", **value} if isinstance(value, Mapping) and "mode" not in value else value
+
+
+Delivery = Annotated[
+    ProxyDelivery | DirectDelivery | CdnDelivery, Field(discriminator="mode"), BeforeValidator(_delivery_mode)
+]
+
+
+class Account(Model):
+    """One application key of a B2 account."""
+
+    application_key_id: str = Field(min_length=1, repr=False)
+    """The key's id, as Backblaze shows it."""
+    application_key: SecretStr = Field(min_length=1)
+    """The secret half, which Backblaze shows once."""
+    realm: Realm = "production"
+    """Backblaze's "production", or the address of another B2, such as an emulator on loopback."""
+
+
+def _realm(value: str) -> str:
+    if value in ("production", "staging", "dev"):
+        return value
+    address = _web_address(value).rstrip("/")
+    if urlsplit(address).scheme != "https" and not _is_loopback(urlsplit(address).hostname):
+        raise PydanticCustomError("realm", "expected https: plain http carries the key in clear, so only loopback may")
+    return address
+
+
+Realm = Annotated[str, AfterValidator(_realm)]
+
+
+class BucketProfile(Model):
+    """One bucket, or a part of it, and its rules. Limits of names: B2 documentation, "Buckets" and "Files"."""
+
+    bucket: str = Field(min_length=6, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")
+    """The bucket's name in B2."""
+    account: Name = DEFAULT_ACCOUNT
+    """Which of `accounts` the bucket is reached with; "default" is the key at the top level."""
+    location: str = ""
+    """Key prefix inside the bucket that belongs to this profile, such as "invoices/"; empty is the whole bucket."""
+    route: str | None = None
+    """URL prefix under the include, such as "b2s/"; without one, the site does not serve these files."""
+    permission: Permission | None = None
+    """Who may read; without one, nobody may."""
+    on_denied: Literal["login", "403", "404"] = "login"
+    """What the others get: the login page (signed-in visitors: 403), 403, or 404 to hide what exists."""
+    owner: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*\.[A-Za-z_]\w*\.[A-Za-z_]\w*$")
+    """The model field whose row owns a file, as "app.Model.field"; a file that no row names is not found."""
+    delivery: Delivery = ProxyDelivery()
+    """How the bytes reach the browser."""
+    max_age_s: int = Field(default=0, ge=0, le=31_536_000)
+    """How long a browser (of a public profile: any cache) may keep a file without asking again, in seconds."""
+    file_info: dict[str, str] = Field(default_factory=dict, max_length=50)
+    """File information that B2 stores with every upload, such as {"b2-content-language": "de"}."""
+
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """The profile's name: its key in `BackblazeConfig.profiles`."""
+        return self._name
+
+    def named(self, name: str) -> Self:
+        """The same declaration under a name."""
+        profile = self.model_copy()
+        profile._name = name
+        return profile
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anyone may read."""
+        return self.permission == "public"
+
+    @field_validator("bucket")
+    @classmethod
+    def _bucket_is_not_reserved(cls, value: str) -> str:
+        if value.lower().startswith("b2-"):
+            raise PydanticCustomError("bucket", "bucket names that begin with 'b2-' are reserved by Backblaze")
+        return value
+
+    @field_validator("location")
+    @classmethod
+    def _location_is_a_prefix_of_names(cls, value: str) -> str:
+        if value:
+            try:
+                names.check(value.removesuffix("/"))
+            except InvalidName as error:
+                raise PydanticCustomError("location", "{reason}", {"reason": str(error)}) from None
+            if not value.endswith("/"):
+                raise PydanticCustomError("location", "expected a prefix that ends with '/', such as 'invoices/'")
+        return value
+
+    @field_validator("route")
+    @classmethod
+    def _route_is_a_path(cls, value: str | None) -> str | None:
+        if value is not None and (
+            not re.fullmatch(r"(?:[A-Za-z0-9._~-]+/)+", value) or {".", ".."} & set(value.split("/"))
+        ):
+            raise PydanticCustomError(
+                "route", "expected URL segments of letters, digits and -._~ that end with '/', such as 'b2s/'"
+            )
+        return value
+
+    @field_validator("file_info")
+    @classmethod
+    def _file_info_fits_b2(cls, value: dict[str, str]) -> dict[str, str]:
+        for key in value:
+            if not re.fullmatch(r"[A-Za-z0-9_.`~!#$%^&*'|+-]{1,50}", key):
+                raise PydanticCustomError("file_info", "expected keys of 1 to 50 characters that an HTTP header allows")
+        if sum(len(key.encode()) + len(text.encode()) for key, text in value.items()) > 2048:
+            raise PydanticCustomError("file_info", "expected at most 2,048 bytes of keys and values together")
+        return value
+
+    @model_validator(mode="after")
+    def _public_addresses_need_public_files(self) -> Self:
+        if self.delivery.mode != "proxy" and not self.is_public:
+            raise _located(
+                "public_delivery",
+                ("delivery", "mode"),
+                f"'{self.delivery.mode}' gives out addresses that anyone can open, "
+                "but the profile's permission is not 'public'",
+            )
+        return self
+
+
+class BackblazeConfig(Model):
+    """Every bucket that a site uses, who may read it, and by which names code reaches it."""
+
+    application_key_id: str | None = Field(default=None, min_length=1, repr=False)
+    """Id of the application key of the account "default"."""
+    application_key: SecretStr | None = Field(default=None, min_length=1)
+    """Secret of the application key of the account "default"."""
+    realm: Realm = "production"
+    """Realm of the account "default": "production", or the address of another B2."""
+    accounts: dict[Name, Account] = Field(default_factory=dict)
+    """Further application keys, by name."""
+    profiles: dict[Name, BucketProfile] = Field(min_length=1)
+    """The bucket profiles, by name; every name is also an alias."""
+    storages: dict[Name, Name] = Field(default_factory=dict)
+    """Further aliases: alias → profile."""
+
+    @field_validator("profiles")
+    @classmethod
+    def _profiles_know_their_names(cls, value: dict[str, BucketProfile]) -> dict[str, BucketProfile]:
+        return {name: profile.named(name) for name, profile in value.items()}
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        errors = [*self._account_errors(), *self._alias_errors(), *self._route_errors()]
+        if errors:
+            raise ValidationError.from_exception_data(type(self).__name__, errors, hide_input=True)
+        return self
+
+    def account(self, name: str = DEFAULT_ACCOUNT) -> Account | None:
+        """The account of this name; None when its key is not configured (yet)."""
+        if name != DEFAULT_ACCOUNT:
+            return self.accounts.get(name)
+        if self.application_key_id is None or self.application_key is None:
+            return None
+        return Account(
+            application_key_id=self.application_key_id, application_key=self.application_key, realm=self.realm
+        )
+
+    def _account_errors(self) -> Iterator[InitErrorDetails]:
+        if DEFAULT_ACCOUNT in self.accounts:
+            yield _error(
+                "account", ("accounts", DEFAULT_ACCOUNT), "'default' is the key at the top level, write it there"
+            )
+        for profile in self.profiles.values():
+            if profile.account != DEFAULT_ACCOUNT and profile.account not in self.accounts:
+                yield _error(
+                    "unknown_account",
+                    ("profiles", profile.name, "account"),
+                    f"found '{profile.account}'; the accounts are {_listed([DEFAULT_ACCOUNT, *self.accounts])}",
+                )
+
+    def _alias_errors(self) -> Iterator[InitErrorDetails]:
+        for alias, profile in self.storages.items():
+            if profile not in self.profiles:
+                yield _error(
+                    "unknown_profile",
+                    ("storages", alias),
+                    f"found '{profile}'; the profiles are {_listed(self.profiles)}",
+                )
+            elif alias in self.profiles and alias != profile:
+                yield _error(
+                    "alias",
+                    ("storages", alias),
+                    f"'{alias}' is the name of a profile, so it cannot be an alias of '{profile}'",
+                )
+
+    def _route_errors(self) -> Iterator[InitErrorDetails]:
+        routed = [profile for profile in self.profiles.values() if profile.route]
+        for one, other in combinations(sorted(routed, key=lambda profile: str(profile.route)), 2):
+            if str(other.route).startswith(str(one.route)):
+                yield _error(
+                    "overlapping_routes",
+                    ("profiles", other.name, "route"),
+                    f"'{other.route}' lies under '{one.route}', the route of profile '{one.name}'; "
+                    "the routes of two profiles may not overlap",
+                )
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _error(code: str, loc: tuple[str, ...], text: str) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError(code, "{text}", {"text": text}), loc=loc, input=None)
+
+
+def _located(code: str, loc: tuple[str, ...], text: str) -> ValidationError:
+    """A validation error at a place below the model that raises it."""
+    return ValidationError.from_exception_data("", [_error(code, loc, text)], hide_input=True)
+
+
+def missing_key(name: str) -> Problem:
+    """The account has no application key: what to do about it."""
+    return Problem(
+        "missing_key",
+        "application_key_id, application_key",
+        f"the account '{name}' has no application key.",
+        "Set BACKBLAZE_APPLICATION_KEY_ID and BACKBLAZE_APPLICATION_KEY in the environment, or both keys in "
+        "BACKBLAZE_CONFIG.",
+    )

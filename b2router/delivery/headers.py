@@ -1,0 +1,109 @@
+"""Which headers a file gets: type, disposition, caching, and what keeps active content from running as the site.
+
+Asked by `response`. Headers are made here from facts, and nothing else of B2's answer is passed on: an uploader chose
+the type and the file information.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2s
+
+from django.utils.http import content_disposition_header, http_date
+
+from b2router import content_types
+from b2router.b2.stored import StoredFile
+from b2router.config import BucketProfile
+
+__all__ = ["for_denial", "for_file"]
+
+INLINE_TYPES = frozenset(
+    {
+        "application/pdf",
+        "audio/aac",
+        "audio/flac",
+        "audio/mp4",
+        "audio/mpeg",
+        "audio/ogg",
+        "audio/wav",
+        "audio/webm",
+        "audio/x-wav",
+        "image/apng",
+        "image/avif",
+        "image/bmp",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/vnd.microsoft.icon",
+        "image/webp",
+        "image/x-icon",
+        "text/plain",
+        "video/mp4",
+        "video/ogg",
+        "video/quicktime",
+        "video/webm",
+    }
+)
+"""Types that no browser runs as code in the site's name. All others are offered as a download."""
+
+_TYPE = re.compile(
+    r"([a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*)\s*(?:;\s*charset=\"?([\w-]+)\"?\s*)?(?:;|$)"
+)
+_HIDDEN = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
+"""Characters that turn the direction of writing, so that "exe.pdf" can look like "fdp.exe" in a save dialog."""
+
+
+def for_file(profile: BucketProfile, name: str, stored: StoredFile) -> dict[str, str]:
+    """The headers of an answer that carries the file, or describes it.
+
+    Args:
+        profile: whose rules apply.
+        name: the file name, relative to the profile's location.
+        stored: what B2 said.
+    Source: RFC 9110, 8.3, 8.8; RFC 6266; RFC 9111, 5.2.2; Fetch standard, CORP and nosniff.
+    """
+    media_type, content_type = _content_type(stored)
+    is_inline = media_type in INLINE_TYPES
+    headers = {
+        "Content-Type": content_type,
+        "Content-Length": str(stored.size_bytes),
+        "Content-Disposition": _disposition(name, is_inline=is_inline),
+        "ETag": f'"{blake2s(stored.file_id.encode(), digest_size=16).hexdigest()}"',
+        "Last-Modified": http_date(stored.uploaded_at.timestamp()),
+        "Cache-Control": _cache_control(profile),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "SAMEORIGIN",
+    }
+    if not profile.is_public:
+        headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if not is_inline:
+        headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    if stored.content_encoding and re.fullmatch(r"[a-zA-Z0-9, -]{1,40}", stored.content_encoding):
+        headers["Content-Encoding"] = stored.content_encoding
+    return headers
+
+
+def for_denial(profile: BucketProfile) -> dict[str, str]:
+    """The headers of every answer that carries no file: an error, a redirect to the login page, a refused method."""
+    return {
+        "Cache-Control": "no-store" if profile.is_public else "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _content_type(stored: StoredFile) -> tuple[str, str]:
+    """The type alone, and with its charset."""
+    match = _TYPE.match(stored.content_type.strip().lower())
+    if match is None or match[1].startswith(("multipart/", "message/")):
+        return content_types.UNKNOWN, content_types.UNKNOWN
+    return match[1], f"{match[1]}; charset={match[2]}" if match[2] else match[1]
+
+
+def _disposition(name: str, *, is_inline: bool) -> str:
+    filename = _HIDDEN.sub("", name.rpartition("/")[2]) or "file"
+    return content_disposition_header(not is_inline, filename.replace("\\", "_")) or "attachment"
+
+
+def _cache_control(profile: BucketProfile) -> str:
+    scope = "public" if profile.is_public else "private"
+    return f"{scope}, max-age={profile.max_age_s}" if profile.max_age_s else f"{scope}, no-cache"

@@ -1,0 +1,271 @@
+"""The file object that a storage opens, and the bytes of one that it is given; called by storage.
+
+Reading asks B2 for ranges as needed and keeps one block in memory. Writing goes to a spool, on disk beyond
+`SPOOL_BYTES`, and is uploaded on close.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from django.core.files.base import File
+
+from b2router.b2.download import BLOCK_BYTES, Download, open_download, stat
+from b2router.b2.session import Session
+from b2router.b2.stored import StoredFile
+from b2router.errors import NotFound, RangeNotSatisfiable, UnexpectedAnswer
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+    _File = File[Any]
+else:
+    _File = File
+
+__all__ = ["B2File", "RangedReader", "open_file", "upload_source"]
+
+SPOOL_BYTES = 8 * 1024 * 1024
+"""What a file being written holds in memory; more goes to a temporary file."""
+
+ENCODING = "utf-8"
+
+
+class RangedReader(io.RawIOBase):
+    """A stored file as a seekable binary stream of one version.
+
+    The first block is asked for at once, so that a missing file is known when it is opened; what follows is one
+    download as long as reading goes on in order. A seek elsewhere begins another.
+
+    Args:
+        session: of the account that may read the bucket.
+        bucket: its name.
+        key: of the file.
+    Raises:
+        NotFound: no such file.
+        BackendError: B2 refused or failed; also from every read.
+    """
+
+    def __init__(self, session: Session, bucket: str, key: str) -> None:
+        super().__init__()
+        self._place = session, bucket, key
+        self._position = 0
+        self._block = memoryview(b"")
+        self._download: Download | None = None
+        try:
+            self._download = open_download(*self._place, span=(0, BLOCK_BYTES - 1))
+            self.stored: StoredFile = self._download.stored
+        except RangeNotSatisfiable:  # an empty file has no range at all
+            self.stored = stat(*self._place)
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """Bytes from the beginning."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go elsewhere; asks B2 for nothing before the next read."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.stored.size_bytes}[whence]
+        if base + offset < 0:
+            raise ValueError(f"A file has no position {base + offset}.")
+        if base + offset != self._position:
+            self._position = base + offset
+            self._drop()
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Fill a buffer with what there is next; 0 at the end of the file."""
+        if self._position >= self.stored.size_bytes:
+            return 0
+        if not self._block:
+            self._block = memoryview(self._next_block())
+        target = memoryview(buffer).cast("B")
+        count = min(len(target), len(self._block))
+        target[:count] = self._block[:count]
+        self._block = self._block[count:]
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._drop()
+        super().close()
+
+    def _next_block(self) -> bytes:
+        for _ in range(2):
+            if self._download is not None:
+                block = next(self._download, b"")
+                if block:
+                    return block
+            self._drop()
+            self._download = open_download(*self._place, span=(self._position, None))
+            if self._download.stored.file_id != self.stored.file_id:
+                self._drop()
+                raise UnexpectedAnswer("The file was replaced while it was being read; open it again.")
+        raise UnexpectedAnswer("B2 sent no bytes for a part of the file that should exist.")
+
+    def _drop(self) -> None:
+        self._block = memoryview(b"")
+        if self._download is not None:
+            self._download.close()
+            self._download = None
+
+
+class B2File(_File):
+    """What `storage.open` returns: Django's `File` over a reader or a spool; a spool is uploaded on close.
+
+    Args:
+        file: the stream that this wraps.
+        name: the file's name in its storage.
+        mode: as given to open.
+        upload: called once, with the complete content, when a written file is closed.
+    """
+
+    def __init__(
+        self, file: Any, name: str, mode: str, *, stored: StoredFile | None = None, upload: Upload | None = None
+    ) -> None:
+        super().__init__(file, name)
+        self.file: Any = file
+        self.mode = mode
+        self._stored = stored
+        self._upload = upload
+
+    @property
+    def size(self) -> int:
+        """Length in bytes: of the stored file, or of what was written so far."""
+        if self._stored is not None:
+            return self._stored.size_bytes
+        position = self.file.tell()
+        end = int(self.file.seek(0, os.SEEK_END))
+        self.file.seek(position)
+        return end
+
+    def close(self) -> None:
+        """Upload what was written, if the file is open for writing, and close. A second close does nothing.
+
+        Raises:
+            BackendError: B2 refused or failed; then nothing of it is visible.
+        """
+        if self.closed:
+            return
+        try:
+            if self._upload is not None:
+                self.file.flush()
+                spool: IO[bytes] = getattr(self.file, "buffer", self.file)
+                size_bytes = spool.seek(0, os.SEEK_END)
+                spool.seek(0)
+                self._upload(spool, size_bytes)
+        finally:
+            self._upload = None
+            self.file.close()
+
+
+Upload = Callable[[IO[bytes], int], None]
+
+
+def open_file(session: Session, bucket: str, key: str, name: str, mode: str, upload: Upload) -> B2File:
+    """Open a stored file.
+
+    Args:
+        session: of the account that may reach the bucket.
+        bucket: its name.
+        key: of the file in the bucket.
+        name: the file's name in its storage.
+        mode: "r", "w", "x" or "a", with "b" or "t"; text is UTF-8, with universal newlines.
+        upload: stores what was written.
+    Raises:
+        NotFound: no such file, when reading.
+        FileExistsError: there is one, with "x".
+        ValueError: another mode; B2 cannot change a file in place, so "+" is none.
+    """
+    kind, flags = mode[:1], mode[1:]
+    if kind not in ("r", "w", "x", "a") or flags not in ("", "b", "t"):
+        raise ValueError(
+            f"A file in B2 cannot be opened with mode {mode!r}: expected r, w, x or a, with b or t. B2 stores whole "
+            "files; to change one, read it and write it again."
+        )
+    is_text = flags != "b"
+    if kind == "r":
+        reader = RangedReader(session, bucket, key)
+        buffered = io.BufferedReader(reader)
+        return B2File(_text(buffered) if is_text else buffered, name, mode, stored=reader.stored)
+    if kind == "x" and _exists(session, bucket, key):
+        raise FileExistsError(f"The file to be created by mode {mode!r} exists already.")
+    spool = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed with the file
+    if kind == "a":
+        _copy_existing(session, bucket, key, spool)
+    return B2File(_text(spool) if is_text else spool, name, mode, upload=upload)
+
+
+def upload_source(content: File[Any]) -> tuple[IO[bytes], int | None, str | None]:
+    """The bytes of a file that is to be stored, from its beginning.
+
+    Returns:
+        A binary stream, its size in bytes if known, and the path of the same bytes on the local disk if there is one.
+    """
+    if hasattr(content, "temporary_file_path"):
+        path = content.temporary_file_path()
+        return cast("IO[bytes]", content), Path(path).stat().st_size, path
+    if content.seekable():
+        content.seek(0)
+        if isinstance(content.read(0), str):
+            return cast("IO[bytes]", _Encoded(content)), None, None
+    try:
+        return cast("IO[bytes]", content), content.size, None
+    except (AttributeError, OSError):
+        return cast("IO[bytes]", content), None, None
+
+
+class _Encoded(io.RawIOBase):
+    """Text as UTF-8 bytes."""
+
+    def __init__(self, content: File[str]) -> None:
+        super().__init__()
+        self._content = content
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        target = memoryview(buffer).cast("B")
+        if not self._rest:
+            self._rest = self._content.read(len(target)).encode(ENCODING)
+        count = min(len(target), len(self._rest))
+        target[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
+def _text(binary: Any) -> io.TextIOWrapper:
+    return io.TextIOWrapper(binary, encoding=ENCODING)
+
+
+def _exists(session: Session, bucket: str, key: str) -> bool:
+    try:
+        stat(session, bucket, key)
+    except NotFound:
+        return False
+    return True
+
+
+def _copy_existing(session: Session, bucket: str, key: str, spool: IO[bytes]) -> None:
+    try:
+        download = open_download(session, bucket, key)
+    except NotFound:
+        return
+    try:
+        for block in download:
+            spool.write(block)
+    finally:
+        download.close()

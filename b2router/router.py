@@ -1,0 +1,142 @@
+"""Which profile an alias or a URL belongs to; asked by storage, views and checks, does no I/O.
+
+`current_router` is the one in force. It is built on first use, because building it loads pydantic and the whole
+configuration, and rebuilt when a setting that it came from changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from django.core.signals import setting_changed
+
+from b2router.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from b2router.config import BackblazeConfig, BucketProfile
+
+__all__ = ["Router", "Target", "current_router", "isolation_problems", "reload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a URL of the proxy view means: a profile and, not yet checked, a file name."""
+
+    profile: str
+    name: str
+
+
+class Router:
+    """The total mapping alias → profile and URL prefix → profile of one configuration.
+
+    Args:
+        config: a validated configuration.
+    Raises:
+        ConfigError: files of one profile are reachable through a looser one. Nothing is routed then: not every way to
+            start a site runs the system checks, and a leak must not depend on how it was started.
+    """
+
+    def __init__(self, config: BackblazeConfig) -> None:
+        if problems := isolation_problems(config):
+            raise ConfigError(*problems)
+        self.config = config
+        self.profiles: Mapping[str, BucketProfile] = MappingProxyType(dict(config.profiles))
+        self.aliases: Mapping[str, str] = MappingProxyType({name: name for name in config.profiles} | config.storages)
+        self._routes = tuple((profile.route, name) for name, profile in config.profiles.items() if profile.route)
+
+    def profile(self, alias: str) -> BucketProfile:
+        """The profile that an alias stands for.
+
+        Raises:
+            ConfigError: there is no such alias; the text lists those that exist.
+        """
+        try:
+            return self.profiles[self.aliases[alias]]
+        except KeyError:
+            near = get_close_matches(alias, self.aliases, n=1)
+            raise ConfigError(
+                Problem(
+                    "unknown_alias",
+                    f"storage alias '{alias}'",
+                    f"there is no such alias; the aliases are {', '.join(sorted(self.aliases))}.",
+                    f"Did you mean '{near[0]}'?" if near else "Add it to BACKBLAZE_CONFIG['storages'].",
+                )
+            ) from None
+
+    def match(self, path: str) -> Target | None:
+        """What a path below the include stands for; None when no route begins it. Routes never overlap."""
+        for route, name in self._routes:
+            if path.startswith(route) and len(path) > len(route):
+                return Target(name, path[len(route) :])
+        return None
+
+    def path(self, target: Target) -> str:
+        """The path below the include at which the site serves a file: the inverse of `match`.
+
+        Raises:
+            KeyError: there is no such profile, or it has no route.
+        """
+        route = self.profiles[target.profile].route
+        if route is None:
+            raise KeyError(target.profile)
+        return route + target.name
+
+
+def isolation_problems(config: BackblazeConfig) -> list[Problem]:
+    """What the isolation proof found, as problems of the configuration."""
+    from b2router import isolation
+
+    return [
+        Problem(
+            "leak",
+            f"profiles.{leak.profile}",
+            f"{leak}.",
+            f"Give '{leak.profile}' and '{leak.through}' a bucket each, or locations that do not contain each other"
+            f"{'' if leak.address.startswith('route') else ' (a public address opens its whole bucket)'}, "
+            f"or make '{leak.through}' at least as strict.",
+        )
+        for leak in isolation.leaks(config)
+    ]
+
+
+_lock = threading.Lock()
+_router: Router | None = None
+
+
+def current_router() -> Router:
+    """The router in force, built from all layers of the configuration on first use.
+
+    Raises:
+        ConfigError: the configuration cannot be used; the text names every problem, its layer and the fix.
+    """
+    global _router
+    if (router := _router) is not None:
+        return router
+    with _lock:
+        if _router is None:
+            from django.conf import settings as django_settings
+
+            from b2router import settings
+
+            _router = Router(settings.load(django_settings))
+        return _router
+
+
+def reload() -> None:
+    """Forget the configuration, so that the next use reads all layers again: for tests that change the environment."""
+    global _router
+    with _lock:
+        _router = None
+
+
+def _on_setting_changed(*, setting: str, **_: Any) -> None:
+    if setting.startswith("BACKBLAZE_"):
+        reload()
+
+
+setting_changed.connect(_on_setting_changed, dispatch_uid="b2router.router")

@@ -1,0 +1,261 @@
+"""The Django storage of a profile; called by models, forms and the site's own code.
+
+A storage holds its alias and nothing else: it can be built in migrations, checks and settings, is pickled and
+deconstructed without secrets, and follows the configuration when that changes. Nothing goes online before a file is
+touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.files.base import File
+from django.core.files.storage import Storage
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.deconstruct import deconstructible
+
+from b2router import content_types, names
+from b2router.errors import NotFound, NotServed
+from b2router.router import Target, current_router
+
+if TYPE_CHECKING:
+    from b2router.b2.session import Session
+    from b2router.b2.stored import StoredFile
+    from b2router.config import BackblazeConfig, BucketProfile
+
+__all__ = ["B2Storage", "StorageRef", "django_storages", "get_storage", "storage_ref"]
+
+
+@deconstructible(path="b2router.B2Storage")
+class B2Storage(Storage):
+    """The files of one profile, by Django's storage contract.
+
+    Args:
+        alias: of the configuration's `storages`, or a profile's name.
+    Source: Django documentation, "File storage API".
+    """
+
+    def __init__(self, alias: str = "default") -> None:
+        self.alias = alias
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, B2Storage) and other.alias == self.alias
+
+    def __hash__(self) -> int:
+        return hash((B2Storage, self.alias))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.alias!r})"
+
+    @property
+    def profile(self) -> BucketProfile:
+        """The profile that the alias stands for, now.
+
+        Raises:
+            ConfigError: there is no such alias, or the configuration cannot be used.
+        """
+        return current_router().profile(self.alias)
+
+    def delete(self, name: str) -> None:
+        """Make a file disappear; B2 keeps its versions. Quiet when there is none.
+
+        Raises:
+            BackendError: B2 refused or failed.
+        """
+        from b2router.b2 import objects
+
+        objects.hide(self._session(), self.profile.bucket, self._key(name))
+
+    def exists(self, name: str) -> bool:
+        """Whether B2 shows a file under this name.
+
+        Raises:
+            BackendError: B2 refused or failed: then nobody knows.
+        """
+        try:
+            self._stat(name)
+        except NotFound:
+            return False
+        return True
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """The folders and the files directly in a folder, as names.
+
+        Args:
+            path: of the folder; empty for the profile's whole location.
+        Raises:
+            NotFound: nothing is in the folder; B2 has no empty ones, except that the location itself may be empty.
+            BackendError: B2 refused or failed.
+        """
+        from b2router.b2 import objects
+
+        folder = path.removesuffix("/")
+        prefix = self._key(folder) + "/" if folder else self.profile.location
+        folders, files = objects.list_folder(self._session(), self.profile.bucket, prefix)
+        if folder and not folders and not files:
+            raise NotFound("B2 has no file in this folder.")
+        return folders, files
+
+    def size(self, name: str) -> int:
+        """Length of a file in bytes.
+
+        Raises:
+            NotFound: there is no such file.
+            BackendError: B2 refused or failed.
+        """
+        return self._stat(name).size_bytes
+
+    def url(self, name: str | None) -> str:
+        """The address of a file, computed without asking B2: on the site's route, or at B2 or the CDN.
+
+        Raises:
+            InvalidName: no file can have this name.
+            NotServed: the profile has neither a route nor a public address, or the site does not include
+                `b2router.urls`.
+        """
+        from b2router.delivery.addresses import public_address
+
+        if name is None:
+            raise ValueError("There is no file, so there is no address.")
+        profile = self.profile
+        if (address := public_address(profile, name)) is not None:
+            return address
+        if profile.route is None:
+            raise NotServed(
+                f"The profile '{profile.name}' declares no route, so its files have no address. Give it a route and "
+                "a permission, or read its files with open()."
+            )
+        try:
+            return reverse("b2router:file", args=[Target(profile.name, name)])
+        except NoReverseMatch as error:
+            raise NotServed(
+                "The site does not serve files of b2router: add path('', include('b2router.urls')) to its URLconf."
+            ) from error
+
+    def get_created_time(self, name: str) -> datetime:
+        """When the file was uploaded: aware in UTC when USE_TZ is on, else naive local time.
+
+        Raises:
+            NotFound: there is no such file.
+            BackendError: B2 refused or failed.
+        """
+        uploaded_at = self._stat(name).uploaded_at
+        return uploaded_at if settings.USE_TZ else timezone.make_naive(uploaded_at)
+
+    get_modified_time = get_created_time  # a change is another upload
+
+    def _open(self, name: str, mode: str = "rb") -> File[Any]:
+        from b2router.files import open_file
+
+        def upload(spool: IO[bytes], size_bytes: int) -> None:
+            self._upload(name, spool, size_bytes)
+
+        return open_file(self._session(), self.profile.bucket, self._key(name), name, mode, upload)
+
+    def _save(self, name: str, content: File[Any]) -> str:
+        from b2router.files import upload_source
+
+        self._key(name)  # a name that fails is refused before anything of the content is read
+        self._upload(name, *upload_source(content), declared_type=getattr(content, "content_type", None))
+        return name
+
+    def _upload(
+        self,
+        name: str,
+        source: IO[bytes],
+        size_bytes: int | None,
+        path: str | None = None,
+        declared_type: str | None = None,
+    ) -> None:
+        from b2router.b2 import objects
+
+        profile = self.profile
+        objects.upload(
+            self._session(),
+            profile.bucket,
+            self._key(name),
+            source,
+            content_type=declared_type or content_types.of_name(name),
+            file_info=profile.file_info,
+            size_bytes=size_bytes,
+            path=path,
+        )
+
+    def _session(self) -> Session:
+        from b2router.b2.session import for_account
+
+        account = self.profile.account
+        return for_account(current_router().config.account(account), account)
+
+    def _key(self, name: str) -> str:
+        return names.key(self.profile.location, name)
+
+    def _stat(self, name: str) -> StoredFile:
+        from b2router.b2 import download
+
+        return download.stat(self._session(), self.profile.bucket, self._key(name))
+
+
+class StorageRef:
+    """A storage by its alias, for `FileField(storage=...)`: migrations hold the alias and nothing else.
+
+    Args:
+        alias: of the configuration's `storages`, or a profile's name.
+    """
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def __call__(self) -> B2Storage:
+        """The storage itself: how Django's FileField asks for it."""
+        return B2Storage(self.alias)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StorageRef) and other.alias == self.alias
+
+    def __hash__(self) -> int:
+        return hash((StorageRef, self.alias))
+
+    def __repr__(self) -> str:
+        return f"storage_ref({self.alias!r})"
+
+    def deconstruct(self) -> tuple[str, list[str], dict[str, Any]]:
+        """How a migration writes it."""
+        return "b2router.storage_ref", [self.alias], {}
+
+
+def storage_ref(alias: str) -> StorageRef:
+    """The storage of an alias, for a model field: `FileField(storage=b2router.storage_ref("staff"))`."""
+    return StorageRef(alias)
+
+
+def get_storage(alias: str) -> B2Storage:
+    """The storage of an alias, for code. Nothing is read or asked before it is used.
+
+    Args:
+        alias: of the configuration's `storages`, or a profile's name; an unknown one raises `ConfigError` on first use.
+    """
+    return B2Storage(alias)
+
+
+def django_storages(config: Mapping[str, Any] | BackblazeConfig) -> dict[str, dict[str, Any]]:
+    """Django's `STORAGES` with an entry for every alias, beside Django's own defaults.
+
+    Args:
+        config: the same dict, or `BackblazeConfig`, that the setting `BACKBLAZE_CONFIG` gets. It is not validated
+            here: `manage.py check` does that, with every other layer.
+    Returns:
+        A new dict: "default" and "staticfiles" as Django has them, unless an alias of that name is declared.
+    """
+    declared = []
+    for part in ("profiles", "storages"):
+        aliases = config.get(part) if isinstance(config, Mapping) else getattr(config, part, None)
+        declared += [str(alias) for alias in aliases] if isinstance(aliases, Mapping) else []
+    return {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    } | {alias: {"BACKEND": "b2router.B2Storage", "OPTIONS": {"alias": alias}} for alias in declared}

@@ -1,0 +1,112 @@
+"""The one view of all profiles: match, permit, deliver; called by `urls`, or by a site's own view through `serve`.
+
+Nothing is asked of B2 before the visitor may read the file, and who may not learns nothing about whether it exists.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from b2router import names, permissions
+from b2router.delivery import response
+from b2router.errors import InvalidName
+from b2router.router import Target, current_router
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+    from b2router.config import BucketProfile
+
+__all__ = ["proxy", "serve"]
+
+ALLOW = "GET, HEAD, OPTIONS"
+
+
+@csrf_exempt  # it only reads; so that a POST is answered as such, not as a failed CSRF check
+def proxy(request: HttpRequest, target: Target) -> HttpResponseBase:
+    """Answer a request under a profile's route."""
+    return serve(request, target.profile, target.name)
+
+
+proxy.login_required = False  # type: ignore[attr-defined]  # the profile's permission decides, not LoginRequiredMiddleware
+
+
+def serve(request: HttpRequest, profile: str, name: str) -> HttpResponseBase:
+    """Answer a request for one file, as the profile's rules say: for a site's own view.
+
+    Args:
+        request: what the visitor sent.
+        profile: the profile's name, or an alias.
+        name: the file name, relative to the profile's location.
+    Returns:
+        The file; or a redirect to the login page, 403, 404, 405, 502 or 503, with fixed texts.
+    Raises:
+        ConfigError: there is no such profile, or the configuration cannot be used.
+    """
+    rules = current_router().profile(profile)
+    if request.method == "OPTIONS":
+        return _allow(HttpResponse(status=204, headers=response.denial_headers(rules)))
+    if request.method not in ("GET", "HEAD"):
+        return _allow(response.plain(rules, 405))
+    try:
+        names.key(rules.location, name)
+    except InvalidName:
+        return response.plain(rules, 404)
+    file = _requested(rules, name)
+    if not permissions.is_allowed(rules.permission, request, file):
+        return _denied(request, rules)
+    if not permissions.needs_user(rules.permission):
+        _leave_session_alone(request)
+    if file.is_owned and file.row is None:
+        return response.plain(rules, 404)
+    return response.respond(request, rules, name)
+
+
+def _requested(profile: BucketProfile, name: str) -> permissions.RequestedFile:
+    if profile.owner is None:
+        return permissions.RequestedFile(profile.name, name)
+    app, model, field = profile.owner.split(".")
+    return permissions.RequestedFile(profile.name, name, _row(apps.get_model(app, model), field, name), is_owned=True)
+
+
+def _row(model: type[Model], field: str, name: str) -> Model | None:
+    """The row that names the file: through the model's default manager, so that what it hides stays hidden. Of several
+    rows the first that was made owns the file."""
+    rows: Any = model._default_manager
+    return rows.filter(**{field: name}).order_by("pk").first()  # type: ignore[no-any-return]
+
+
+def _denied(request: HttpRequest, profile: BucketProfile) -> HttpResponseBase:
+    if profile.on_denied == "404":
+        return response.plain(profile, 404)
+    user = getattr(request, "user", None)
+    is_anonymous = user is None or not user.is_authenticated
+    if profile.on_denied == "login" and is_anonymous and request.accepts("text/html"):
+        from django.contrib.auth.views import redirect_to_login
+
+        redirect = redirect_to_login(request.get_full_path())
+        for field, value in response.denial_headers(profile).items():
+            redirect[field] = value
+        return redirect
+    return response.plain(profile, 403)
+
+
+def _allow(answer: HttpResponse) -> HttpResponse:
+    answer["Allow"] = ALLOW
+    return answer
+
+
+def _leave_session_alone(request: HttpRequest) -> None:
+    """A public file has the same answer for everybody, so caches need not keep one for each cookie.
+
+    LoginRequiredMiddleware of Django 5.2 looks at the user before it looks at the view's mark, which would add
+    `Vary: Cookie`.
+    """
+    session = getattr(request, "session", None)
+    if session is not None and not session.modified:
+        session.accessed = False

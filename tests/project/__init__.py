@@ -1,0 +1,1 @@
+"""The smallest Django project that uses b2router: what the tests run."""

@@ -1,0 +1,155 @@
+"""System checks: each cause has its id and its hint, and every id is documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.test import override_settings
+
+from b2router import router
+from b2router.checks import IDS
+from b2router.config import BackblazeConfig
+
+ROOT = Path(__file__).parents[1]
+KEYS = {"application_key_id": "0001", "application_key": "canary-K001"}
+
+
+def checked(config: Any, **settings: Any) -> list[CheckMessage]:
+    with override_settings(BACKBLAZE_CONFIG=config, **settings):
+        return run_checks(tags=["b2router"])
+
+
+def ids(profiles: dict[str, Any], **more: Any) -> list[str | None]:
+    return [message.id for message in checked({**KEYS, "profiles": profiles, **more})]
+
+
+def profile(**values: Any) -> dict[str, Any]:
+    return {"bucket": "acme-media", "route": "media/", "permission": "public", **values}
+
+
+def test_a_sound_configuration_has_nothing_to_report() -> None:
+    assert ids({"media": profile()}) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "expected", "mentions"),
+    [
+        pytest.param({"profiles": {"media": profile(permission="staf")}}, "E001", "'staf'", id="invalid value"),
+        pytest.param({"profiles": {"media": profile(routte="x/")}}, "E002", "did you mean 'route'", id="unknown key"),
+        pytest.param(
+            {"profiles": {"media": profile()}, "storages": {"default": "medai"}},
+            "E003",
+            "'medai'",
+            id="unknown profile",
+        ),
+        pytest.param({"profiles": {"media": profile(account="eu")}}, "E004", "'eu'", id="unknown account"),
+        pytest.param(
+            {"profiles": {"media": profile()}, "application_key": None}, "E005", "'default'", id="no application key"
+        ),
+        pytest.param(
+            {"profiles": {"a": profile(), "b": profile(bucket="acme-other", route="media/b/")}},
+            "E006",
+            "'media/b/' lies under 'media/'",
+            id="overlapping routes",
+        ),
+        pytest.param(
+            {"profiles": {"a": profile(), "b": profile(route="b/", permission="staff")}},
+            "E007",
+            "'b' is reachable through the looser profile 'a'",
+            id="two profiles that reach the same files",
+        ),
+        pytest.param(
+            {"profiles": {"media": profile(permission="nowhere.at_all")}}, "E008", "'nowhere.at_all'", id="no predicate"
+        ),
+        pytest.param(
+            {"profiles": {"media": profile(permission="tests.test_checks.ROOT")}},
+            "E008",
+            "expected a callable",
+            id="predicate that cannot be called",
+        ),
+        pytest.param(
+            {
+                "profiles": {
+                    "media": profile(
+                        permission="staff", delivery={"mode": "cdn", "base_url": "https://cdn.example.com"}
+                    )
+                }
+            },
+            "E009",
+            "not 'public'",
+            id="public delivery of files that are not public",
+        ),
+        pytest.param(
+            {"profiles": {"media": profile(owner="auth.Nobody.pdf")}}, "E010", "auth.Nobody.pdf", id="no model"
+        ),
+        pytest.param({"profiles": {"media": profile(owner="auth.User.pdf")}}, "E010", "auth.User.pdf", id="no field"),
+        pytest.param(None, "E013", "BACKBLAZE_CONFIG", id="no configuration"),
+        pytest.param("media", "E001", "expected a dict", id="configuration of another type"),
+        pytest.param(
+            {"profiles": {"media": profile(permission=None)}}, "W002", "no permission", id="route that serves nobody"
+        ),
+    ],
+)
+def test_each_cause_has_its_id_and_says_what_to_do(config: Any, expected: str, mentions: str) -> None:
+    messages = checked({**KEYS, **config} if isinstance(config, dict) else config)
+    assert [message.id for message in messages] == [f"b2router.{expected}"]
+    assert mentions in messages[0].msg
+    assert messages[0].hint
+    assert "canary" not in str(messages)
+
+
+def test_a_site_that_does_not_include_the_urls() -> None:
+    messages = checked({**KEYS, "profiles": {"media": profile()}}, ROOT_URLCONF="django.contrib.auth.urls")
+    assert [message.id for message in messages] == ["b2router.E011"]
+
+
+def test_a_profile_for_users_on_a_site_without_users() -> None:
+    config = {**KEYS, "profiles": {"media": profile(permission="staff")}}
+    assert [message.id for message in checked(config, MIDDLEWARE=[])] == ["b2router.E012"]
+    assert checked({**KEYS, "profiles": {"media": profile()}}, MIDDLEWARE=[]) == []
+
+
+def test_a_layer_that_cannot_be_read() -> None:
+    config = {**KEYS, "profiles": {"media": profile()}}
+    assert [m.id for m in checked(config, BACKBLAZE_CONFIG_FILE="/none/b2router.toml")] == ["b2router.E014"]
+
+
+def test_an_emulator_is_for_development() -> None:
+    config = {**KEYS, "realm": "http://127.0.0.1:8080", "profiles": {"media": profile()}}
+    assert [message.id for message in checked(config, DEBUG=False)] == ["b2router.E015"]
+    assert checked(config, DEBUG=True) == []
+
+
+def test_a_misspelt_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a warning: others may use the prefix for their own."""
+    monkeypatch.setenv("BACKBLAZE_PROFILE__MEDIA__ROUTE", "x/")
+    messages = checked({**KEYS, "profiles": {"media": profile()}})
+    assert [message.id for message in messages] == ["b2router.W001"]
+    assert "BACKBLAZE_PROFILES__MEDIA__ROUTE" in str(messages[0].hint)
+    final = BackblazeConfig.model_validate({**KEYS, "profiles": {"media": profile()}})
+    assert checked(final) == []
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    config = {**KEYS, "profiles": {"a": {"bucket": "x"}, "b": profile(permission="staf"), "c": profile(rout="")}}
+    assert len(checked(config)) == 3
+
+
+def test_a_command_stops_with_the_text_of_the_check() -> None:
+    """No traceback: commands run the checks first."""
+    with override_settings(BACKBLAZE_CONFIG={**KEYS, "profiles": {"media": profile(permission="staf")}}):
+        with pytest.raises(SystemCheckError, match=r"b2router\.E001\) profiles\.media\.permission: found 'staf'"):
+            call_command("check")
+    router.reload()
+
+
+def test_every_id_is_unique_and_documented() -> None:
+    documented = re.findall(r"b2router\.[EW]\d{3}", (ROOT / "docs" / "checks.md").read_text())
+    assert len(set(IDS.values())) == len(IDS)
+    assert sorted(set(documented)) == sorted(IDS.values())

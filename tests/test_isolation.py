@@ -1,0 +1,128 @@
+"""The isolation proof: which declarations leak, and which are safe."""
+
+from typing import Any
+
+import pytest
+
+from b2router.config import BackblazeConfig
+from b2router.isolation import leaks
+
+PUBLIC = {"bucket": "acme-shared", "route": "pub/", "permission": "public"}
+
+
+def found(**profiles: dict[str, Any]) -> list[tuple[str, str]]:
+    """(profile, through) of every leak."""
+    config = BackblazeConfig.model_validate(
+        {
+            "profiles": {
+                name: {"bucket": "acme-shared", "route": f"{name}/", **values} for name, values in profiles.items()
+            },
+            "accounts": {"eu": {"application_key_id": "x", "application_key": "y"}},
+        }
+    )
+    return [(leak.profile, leak.through) for leak in leaks(config)]
+
+
+def test_one_bucket_for_all_audiences_leaks_to_the_looser_ones() -> None:
+    """The predecessor's default: every route serves every file of the one bucket."""
+    assert found(
+        public={"permission": "public"}, members={"permission": "authenticated"}, staff={"permission": "staff"}
+    ) == [("members", "public"), ("staff", "public"), ("staff", "members")]
+
+
+def test_a_bucket_for_each_audience_is_safe() -> None:
+    assert not found(
+        public={"permission": "public", "bucket": "acme-public"},
+        members={"permission": "authenticated", "bucket": "acme-members"},
+        staff={"permission": "staff", "bucket": "acme-staff"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("owning", "through", "leaking"),
+    [
+        pytest.param("staff/", "pub/", False, id="side by side"),
+        pytest.param("staff/", "", True, id="whole bucket around it"),
+        pytest.param("", "pub/", True, id="whole bucket holds the public part"),
+        pytest.param("a/b/", "a/", True, id="folder around it"),
+        pytest.param("al/", "albert/", False, id="shared letters, not segments"),
+        pytest.param("same/", "same/", True, id="the same location"),
+    ],
+)
+def test_locations_are_compared_as_folders(owning: str, through: str, *, leaking: bool) -> None:
+    pairs = found(
+        staff={"permission": "staff", "location": owning}, public={"permission": "public", "location": through}
+    )
+    assert pairs == ([("staff", "public")] if leaking else [])
+
+
+@pytest.mark.parametrize(
+    ("owning", "through", "leaking"),
+    [
+        pytest.param("authenticated", "staff", False, id="staff are signed in"),
+        pytest.param("authenticated", "superuser", False, id="superusers are signed in"),
+        pytest.param("authenticated", "group:editors", False, id="members of a group are signed in"),
+        pytest.param("perm:shop.view_order", "superuser", False, id="superusers have every permission"),
+        pytest.param("group:editors", "superuser", True, id="superusers are in no group by themselves"),
+        pytest.param("staff", "superuser", True, id="a superuser need not be staff"),
+        pytest.param("staff", "authenticated", True, id="signed in is looser"),
+        pytest.param({"any": ["staff", "group:editors"]}, "staff", False, id="one way of several"),
+        pytest.param({"all": ["staff", "group:editors"]}, "staff", True, id="half of what is needed"),
+        pytest.param("staff", {"all": ["staff", "group:editors"]}, False, id="more than is needed"),
+        pytest.param({"not": "staff"}, "group:editors", True, id="editors may be staff"),
+        pytest.param({"not": {"not": "staff"}}, "staff", False, id="double negation"),
+        pytest.param("group:a", "group:b", True, id="another group"),
+        pytest.param("shop.may_read", "shop.may_read", True, id="a predicate may judge by the profile"),
+        pytest.param({"any": ["staff", "shop.may_read"]}, "staff", False, id="staff either way"),
+        pytest.param("shop.may_read", {"all": ["staff", "shop.may_read"]}, True, id="not provable"),
+        pytest.param(None, "staff", True, id="a profile that nobody may read"),
+        pytest.param("staff", None, False, id="a profile that serves nobody opens nothing"),
+        pytest.param("public", "staff", False, id="anyone may read it anyway"),
+    ],
+)
+def test_permissions_are_compared_by_what_they_mean(owning: Any, through: Any, *, leaking: bool) -> None:
+    """Only the direction owning ← through is looked at here."""
+    pairs = found(owning={"permission": owning}, through={"permission": through})
+    assert (("owning", "through") in pairs) is leaking
+
+
+def test_a_public_address_opens_its_whole_bucket() -> None:
+    """A CDN or B2 itself knows no location: the bucket behind it is public."""
+    cdn = {"permission": "public", "delivery": {"mode": "cdn", "base_url": "https://cdn.example.com"}, "route": None}
+    assert found(cdn={**cdn, "location": "assets/"}, staff={"permission": "staff", "location": "staff/"}) == [
+        ("staff", "cdn")
+    ]
+
+
+def test_a_profile_without_route_opens_nothing_but_can_be_opened() -> None:
+    pairs = found(backup={"permission": None, "route": None}, staff={"permission": "staff"})
+    assert pairs == [("backup", "staff")]
+
+
+def test_owning_rows_are_part_of_who_may_read() -> None:
+    """A profile that asks for a row is stricter than one that does not."""
+    pairs = found(
+        invoices={"permission": "authenticated", "owner": "shop.Invoice.pdf"}, all={"permission": "authenticated"}
+    )
+    assert pairs == [("invoices", "all")]
+
+
+def test_another_key_for_the_same_bucket_is_no_wall() -> None:
+    """Bucket names are unique in B2, whatever key they are reached with."""
+    pairs = found(staff={"permission": "staff"}, public={"permission": "public", "account": "eu"})
+    assert pairs == [("staff", "public")]
+
+
+def test_what_is_too_large_to_prove_counts_as_a_leak() -> None:
+    many = {"any": [f"group:g{i}" for i in range(20)]}
+    assert ("a", "b") in found(a={"permission": many}, b={"permission": many})
+
+
+def test_the_text_names_both_profiles_the_bucket_and_the_address() -> None:
+    config = BackblazeConfig.model_validate(
+        {"profiles": {"public": PUBLIC, "staff": {"bucket": "acme-shared", "permission": "staff", "location": "s/"}}}
+    )
+    assert [str(leak) for leak in leaks(config)] == [
+        "profile 'staff' is reachable through the looser profile 'public': the files under 's/' of bucket "
+        "'acme-shared' are served at route pub/"
+    ]

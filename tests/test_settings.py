@@ -1,0 +1,283 @@
+"""Where values come from: which layer wins, and what an error says about the layer that a value came from."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from b2router.config import BackblazeConfig, BucketProfile
+from b2router.errors import ConfigError
+from b2router.settings import load, unknown_variables
+
+CANARY = "canary-K001"
+
+
+def site(config: Any = None, **more: Any) -> SimpleNamespace:
+    return SimpleNamespace(BACKBLAZE_CONFIG=config, **more)
+
+
+def config(**staff: Any) -> dict[str, Any]:
+    return {
+        "application_key_id": "0001",
+        "application_key": CANARY,
+        "profiles": {"staff": {"bucket": "acme-staff", **staff}},
+    }
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("BACKBLAZE_"):
+            monkeypatch.delenv(name)
+
+
+def staff(settings: SimpleNamespace) -> BucketProfile:
+    return load(settings).profiles["staff"]
+
+
+def said(settings: SimpleNamespace) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        load(settings)
+    assert CANARY not in f"{error.value} {error.value!r} {error.value.problems}"
+    assert error.value.__cause__ is None  # the cause would carry the values into a traceback
+    return [str(problem) for problem in error.value.problems]
+
+
+# Which layer wins
+
+
+def test_the_environment_wins_over_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "env/")
+    assert staff(site(config(route="settings/"))).route == "env/"
+
+
+def test_the_layers_stand_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File, settings, .env, secrets, environment: each beats the one before, value by value."""
+    routes = ["file/", "settings/", "dotenv/", "secrets/", "env/"]
+    file = tmp_path / "b2router.json"
+    file.write_text(json.dumps({"$schema": "x", "profiles": {"staff": {"bucket": "acme-staff", "route": "file/"}}}))
+    dotenv, secrets = tmp_path / ".env", tmp_path / "secrets"
+    secrets.mkdir()
+    seen = []
+    settings = site(None, BACKBLAZE_CONFIG_FILE=file)
+    seen.append(staff(settings).route)
+    settings.BACKBLAZE_CONFIG = {"profiles": {"staff": {"route": "settings/"}}}
+    seen.append(staff(settings).route)
+    dotenv.write_text("BACKBLAZE_PROFILES__STAFF__ROUTE=dotenv/\nDATABASE_URL=sqlite://\n")
+    settings.BACKBLAZE_ENV_FILE = dotenv
+    seen.append(staff(settings).route)
+    (secrets / "profiles__staff__route").write_text("secrets/\n")
+    settings.BACKBLAZE_SECRETS_DIR = secrets
+    seen.append(staff(settings).route)
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "env/")
+    seen.append(staff(settings).route)
+    assert seen == routes
+    assert staff(settings).bucket == "acme-staff"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        (".toml", '[profiles.staff]\nbucket = "acme-staff"\nroute = "file/"\n'),
+        (".yaml", "profiles:\n  staff: {bucket: acme-staff, route: file/}\n"),
+        (".json", '{"profiles": {"staff": {"bucket": "acme-staff", "route": "file/"}}}'),
+    ],
+)
+def test_the_file_may_be_toml_yaml_or_json(
+    suffix: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if suffix == ".yaml":
+        pytest.importorskip("yaml")
+    file = tmp_path / f"b2router{suffix}"
+    file.write_text(text)
+    monkeypatch.setenv("BACKBLAZE_CONFIG_FILE", str(file))
+    assert staff(site()).route == "file/"
+
+
+def test_everything_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_APPLICATION_KEY_ID", "0001")
+    monkeypatch.setenv("BACKBLAZE_APPLICATION_KEY", CANARY)
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "acme-staff")
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__PERMISSION", '{"any": ["staff", "group:editors"]}')
+    loaded = load(site())
+    assert loaded.account() is not None
+    assert loaded.profiles["staff"].permission.any == ("staff", "group:editors")  # type: ignore[union-attr]
+
+
+def test_single_values_refine_json_for_the_whole_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever order the environment lists them in."""
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "one/")
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF", '{"bucket": "acme-staff", "route": "json/"}')
+    assert staff(site()).route == "one/"
+
+
+def test_another_kind_of_delivery_replaces_instead_of_blending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__DELIVERY__MODE", "proxy")
+    cdn = {"mode": "cdn", "base_url": "https://cdn.example.com/"}
+    assert staff(site(config(permission="public", delivery=cdn))).delivery.mode == "proxy"
+
+
+def test_a_permission_is_one_value_never_a_blend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__PERMISSION", '{"all": ["staff", "group:a"]}')
+    loaded = staff(site(config(permission={"any": ["staff", "group:b"]})))
+    assert loaded.permission.all == ("staff", "group:a")  # type: ignore[union-attr]
+
+
+def test_a_profile_given_as_a_model_keeps_its_rules_under_an_override(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replacing the instance would drop its permission without a word."""
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "env/")
+    given = {"profiles": {"staff": BucketProfile(bucket="acme-staff", permission={"not": "staff"})}}  # type: ignore[arg-type]
+    loaded = staff(site(given))
+    assert (loaded.route, loaded.permission.not_) == ("env/", "staff")  # type: ignore[union-attr]
+
+
+def test_a_ready_made_configuration_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "env/")
+    ready = BackblazeConfig.model_validate(config(route="settings/"))
+    assert load(site(ready)) is ready
+
+
+def test_validating_a_model_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_APPLICATION_KEY_ID", "from-the-environment")
+    assert BackblazeConfig.model_validate({"profiles": config()["profiles"]}).application_key_id is None
+
+
+# What errors say
+
+
+def test_an_error_names_path_value_expectation_and_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "x")
+    assert said(site(config())) == [
+        "profiles.staff.bucket: found 'x'; string should have at least 6 characters. "
+        "[from environment variable BACKBLAZE_PROFILES__STAFF__BUCKET] Change it there."
+    ]
+
+
+def test_an_error_in_a_json_variable_names_that_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES", '{"staff": {"bucket": "x"}}')
+    assert "[from environment variable BACKBLAZE_PROFILES]" in said(site(config()))[0]
+
+
+def test_an_error_in_the_settings_names_the_key_to_change() -> None:
+    assert said(site(config(permission="staf"))) == [
+        "profiles.staff.permission: found 'staf'; expected public, authenticated, staff, superuser, group:NAME, "
+        "perm:app.codename or the dotted path of a callable. "
+        "[from BACKBLAZE_CONFIG['profiles']['staff']['permission']] Change it there."
+    ]
+
+
+def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "b2router.toml"
+    file.write_text('[profiles.staff]\nbucket = "x"\n')
+    assert f"[from file {file}, profiles.staff.bucket]" in said(site(BACKBLAZE_CONFIG_FILE=file))[0]
+
+
+def test_an_error_in_the_secrets_directory_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "profiles__staff__bucket").write_text("x")
+    assert "file profiles__staff__bucket]" in said(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path))[0]
+
+
+def test_a_misspelt_key_is_told_the_right_one() -> None:
+    assert said(site({**config(routte="b2s/"), "storagse": {}})) == [
+        "profiles.staff.routte: unknown key; did you mean 'route'? "
+        "[from BACKBLAZE_CONFIG['profiles']['staff']['routte']] Correct or remove it there.",
+        "storagse: unknown key; did you mean 'storages'? [from BACKBLAZE_CONFIG['storagse']] "
+        "Correct or remove it there.",
+    ]
+
+
+def test_a_misspelt_key_of_a_delivery_is_told_the_right_one() -> None:
+    problems = said(site(config(permission="public", delivery={"mode": "cdn", "base_ulr": "https://x.example"})))
+    assert any("did you mean 'base_url'?" in problem for problem in problems)
+
+
+def test_an_unknown_delivery_is_told_the_known_ones() -> None:
+    assert said(site(config(delivery={"mode": "mail"})))[0].startswith(
+        "profiles.staff.delivery: found 'mail' as its 'mode'; expected one of 'proxy', 'direct', 'cdn'."
+    )
+
+
+def test_a_list_of_wrong_items_is_reported_by_its_items() -> None:
+    problems = said(site(config(permission={"any": ["staf"]})))
+    assert [problem.split(":")[0] for problem in problems] == ["profiles.staff.permission.any.0"]
+
+
+def test_a_missing_value_is_told_where_to_add_it() -> None:
+    assert said(site({"profiles": {"staff": {}}})) == [
+        "profiles.staff.bucket: found nothing, expected a value. "
+        "Add it, for example as BACKBLAZE_CONFIG['profiles']['staff']['bucket']."
+    ]
+
+
+def test_a_bad_name_is_told_what_names_look_like() -> None:
+    problems = said(site({"profiles": {"Staff": {"bucket": "acme-staff"}}}))
+    assert "lower-case letters" in problems[0]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({"realm": CANARY}, id="the key in the wrong place"),
+        pytest.param({"profiles": CANARY}, id="the key instead of profiles"),
+        pytest.param({"storages": {"default": CANARY}}, id="the key as a profile"),
+        pytest.param({"application_key": {"a": CANARY}}, id="the key in a dict"),
+        pytest.param({"accounts": {"eu": {"application_key": CANARY, "realm": CANARY}}}, id="a second account"),
+        pytest.param({"profiles": {"staff": {"bucket": f"x {CANARY}"}}}, id="the key inside a value"),
+    ],
+)
+def test_no_error_shows_a_key(broken: dict[str, Any]) -> None:
+    """`said` looks for it in every form of the error."""
+    assert said(site({**config(), **broken}))
+
+
+def test_no_configuration_at_all_is_told_how_to_begin() -> None:
+    assert "BACKBLAZE_CONFIG" in said(site())[0]
+
+
+def test_a_setting_of_another_type_is_named() -> None:
+    assert "found str, expected a dict" in said(site("staff"))[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        pytest.param("missing.toml", None, "does not exist", id="missing"),
+        pytest.param("b2router.ini", "", "ends with one of .toml", id="another format"),
+        pytest.param("b2router.toml", f'application_key = "{CANARY}\n', "cannot be read near line 1", id="broken TOML"),
+        pytest.param("b2router.json", f'{{"application_key": "{CANARY}",}}', "cannot be read", id="broken JSON"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(name: str, text: str | None, expected: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    if text is not None:
+        file.write_text(text)
+    problem = said(site(BACKBLAZE_CONFIG_FILE=file))[0]
+    assert expected in problem
+    assert str(file) in problem
+
+
+def test_broken_json_in_a_variable_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES", f'{{"{CANARY}"')
+    assert "BACKBLAZE_PROFILES: expected JSON" in said(site(config()))[0]
+
+
+def test_a_missing_secrets_directory_is_named(tmp_path: Path) -> None:
+    assert "does not exist" in said(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path / "none"))[0]
+
+
+def test_unknown_variables_are_told_the_nearest_right_one() -> None:
+    environ = {
+        "BACKBLAZE_REALM": "",
+        "BACKBLAZE_CONFIG_FILE": "",
+        "BACKBLAZE_PROFILE__STAFF__BUCKET": "",
+        "BACKBLAZE_ZZZ": "",
+        "PATH": "",
+    }
+    assert list(unknown_variables(environ)) == [
+        ("BACKBLAZE_PROFILE__STAFF__BUCKET", "BACKBLAZE_PROFILES__STAFF__BUCKET"),
+        ("BACKBLAZE_ZZZ", None),
+    ]
