@@ -55,7 +55,7 @@ class Demo:
 
     def __enter__(self) -> Self:
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        self.emulator = Emulator(data_dir=self.data_dir / "b2", buckets=BUCKETS)
+        self.emulator = Emulator(data_dir=self.data_dir / "b2-emulator", buckets=BUCKETS)
         self.emulator.start()
         try:
             say("B2 emulator", self.emulator.url)
@@ -159,7 +159,7 @@ def free_port(preferred: int) -> int:
 
 def forget(data_dir: Path) -> None:
     """Remove what earlier runs kept, and nothing else that may lie in the folder."""
-    shutil.rmtree(data_dir / "b2", ignore_errors=True)
+    shutil.rmtree(data_dir / "b2-emulator", ignore_errors=True)
     for name in ("site.sqlite3", "secret-key", "server.log"):
         (data_dir / name).unlink(missing_ok=True)
 
