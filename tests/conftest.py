@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from b2router.b2.session import close_all
 from b2router.emulator import Emulator
 
 BUCKETS = ("acme-public:public", "acme-members", "acme-staff", "acme-shared")
@@ -23,6 +24,7 @@ def emulator() -> Iterator[Emulator]:
     """A fresh B2 on loopback, with a bucket for every audience."""
     with Emulator(buckets=BUCKETS) as running:
         yield running
+        close_all()
 
 
 Configure = Callable[..., None]

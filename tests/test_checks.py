@@ -143,9 +143,9 @@ def test_all_problems_are_reported_at_once() -> None:
 
 def test_a_command_stops_with_the_text_of_the_check() -> None:
     """No traceback: commands run the checks first."""
-    with override_settings(BACKBLAZE_CONFIG={**KEYS, "profiles": {"media": profile(permission="staf")}}):
-        with pytest.raises(SystemCheckError, match=r"b2router\.E001\) profiles\.media\.permission: found 'staf'"):
-            call_command("check")
+    expected = pytest.raises(SystemCheckError, match=r"b2router\.E001\) profiles\.media\.permission: found 'staf'")
+    with override_settings(BACKBLAZE_CONFIG={**KEYS, "profiles": {"media": profile(permission="staf")}}), expected:
+        call_command("check")
     router.reload()
 
 

@@ -10,6 +10,7 @@ from b2sdk.v3.exception import FileAlreadyHidden, FileNotPresent
 
 from b2router.b2 import budget, faults
 from b2router.b2.session import Session
+from b2router.errors import InvalidName
 
 __all__ = ["PART_BYTES", "Source", "hide", "list_folder", "upload"]
 
@@ -22,6 +23,9 @@ MAX_PARTS = 10_000
 CALL_S = 60.0
 CALL_TRIES = 5
 LISTING_S = 600.0
+
+PAGE_FILES = 1000
+"""Files in a page of a listing: what B2 charges as one call. Source: B2 documentation, "b2_list_file_names"."""
 
 
 class Source(Protocol):
@@ -51,8 +55,11 @@ def upload(
         size_bytes: of the source, None when unknown.
         path: the same bytes as a file on the local disk, which saves a copy of each part.
     Raises:
+        InvalidName: B2 could hold this key, but b2sdk uploads none like it.
         BackendError: B2 refused or failed.
     """
+    if "\\" in key:
+        raise InvalidName("b2sdk uploads no name with a backslash, because other clients read it as a folder.")
     target = session.bucket(bucket)
     info = dict(file_info)
     part_bytes = max(PART_BYTES, -(-(size_bytes or 0) // MAX_PARTS))
@@ -101,7 +108,7 @@ def list_folder(session: Session, bucket: str, prefix: str) -> tuple[list[str], 
     files: list[str] = []
     with budget.limited(budget.Budget(LISTING_S, CALL_TRIES)) as limit, faults.translated():
         limit.begin()
-        for version, folder in target.ls(prefix, fetch_count=1000):
+        for version, folder in target.ls(prefix, fetch_count=PAGE_FILES):
             limit.begin()  # a page came: the next one has all its tries
             if folder is not None:
                 folders.append(folder.removeprefix(prefix).rstrip("/"))

@@ -23,7 +23,7 @@ from b2router.b2 import budget, faults
 from b2router.config import Account, missing_key
 from b2router.errors import BackendError, ConfigError, Refused, UnexpectedAnswer
 
-__all__ = ["Login", "Session", "for_account"]
+__all__ = ["Login", "Session", "close_all", "for_account"]
 
 POOL_CONNECTIONS = 64
 """Kept connections to the download host; more are opened when needed, and closed after use."""
@@ -61,17 +61,25 @@ class Session:
         self._failure: BackendError | None = None
         self._failed_at = 0.0
         self._buckets: dict[str, Bucket] = {}
+        self._http = _BudgetedHttp()
         info = InMemoryAccountInfo()
         self.api = B2Api(
             info,
             AuthInfoCache(info),
-            api_config=B2HttpApiConfig(http_session_factory=_BudgetedHttp, user_agent_append=f"b2router/{__version__}"),
+            api_config=B2HttpApiConfig(
+                http_session_factory=lambda: self._http, user_agent_append=f"b2router/{__version__}"
+            ),
         )
         self.api.session.authorize_automatically = self._renew_for_sdk
         self.pool = _pool(account.realm)
 
     def __repr__(self) -> str:
         return f"Session(realm={self._account.realm!r})"
+
+    def close(self) -> None:
+        """Close the kept connections; a later call opens others."""
+        self._http.close()
+        self.pool.clear()
 
     def login(self) -> Login:
         """The login in force; the first caller logs in, the others wait for it.
@@ -207,3 +215,12 @@ def for_account(account: Account | None, name: str) -> Session:
         with _sessions_lock:
             session = _sessions.setdefault(place, Session(account))
     return session
+
+
+def close_all() -> None:
+    """Forget the sessions of this process and close their connections: the next use logs in again."""
+    with _sessions_lock:
+        sessions = list(_sessions.values())
+        _sessions.clear()
+    for session in sessions:
+        session.close()
