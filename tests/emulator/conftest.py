@@ -11,6 +11,19 @@ from b2router.emulator import Emulator
 from tests.emulator.wire import Wire
 
 
+_sdks: list[B2Api] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed_clients() -> Iterator[None]:
+    """Close the sockets of all clients, for unclosed ones are errors here."""
+    yield
+    while Wire.opened:
+        Wire.opened.pop().close()
+    while _sdks:
+        _sdks.pop().session.raw_api.b2_http.session.close()
+
+
 @pytest.fixture
 def em() -> Iterator[Emulator]:
     """A fresh emulator with one public and one private bucket."""
@@ -19,11 +32,9 @@ def em() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def wire(em: Emulator) -> Iterator[Wire]:
+def wire(em: Emulator) -> Wire:
     """A raw HTTP client with the master key."""
-    client = Wire(em.url, em.key_id, em.key)
-    yield client
-    client.close()
+    return Wire(em.url, em.key_id, em.key)
 
 
 @pytest.fixture
@@ -41,5 +52,6 @@ def bucket(api: B2Api) -> Bucket:
 def sdk(em: Emulator, key_id: str | None = None, key: str | None = None) -> B2Api:
     """Return an SDK that is authorized with the master key or another."""
     api = B2Api(InMemoryAccountInfo())
+    _sdks.append(api)
     api.authorize_account(key_id or em.key_id, key or em.key, em.url)
     return api

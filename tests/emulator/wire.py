@@ -7,7 +7,7 @@ import hashlib
 import http.client
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 
@@ -34,9 +34,12 @@ class Reply:
 class Wire:
     """One kept connection and an account token."""
 
+    opened: ClassVar[list[Wire]] = []  # closed after each test
+
     def __init__(self, url: str, key_id: str, key: str, version: int = 4) -> None:
         self.netloc = urlsplit(url).netloc
         self._connection = http.client.HTTPConnection(self.netloc, timeout=10)
+        self.opened.append(self)
         self.version = version
         basic = "Basic " + base64.b64encode(f"{key_id}:{key}".encode()).decode()
         reply = self.send(
