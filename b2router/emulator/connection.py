@@ -199,6 +199,7 @@ class _Exchange:
         sent = 0
         try:
             if fault is not None and request.method != "HEAD":
+                fault = mishaps.of_answer(fault, sends_content=operation.body == "content")
                 sent = mishaps.send(self._world, self._sock, first, answer, self._world.blobs, fault)
             else:
                 sent = sending.send(self._sock, first, answer, self._world.blobs)

@@ -44,7 +44,7 @@ class FolderInUse(RuntimeError):
 class Database:
     """Access to the metadata; safe to call from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lasting: bool = True) -> None:
         self._lock = threading.RLock()
         self._depth = 0
         self._after_commit: list[Callable[[], None]] = []
@@ -54,8 +54,9 @@ class Database:
             # The exclusive lock ends with the process, however it ends, and spares the shared memory file.
             self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.executescript(_SCHEMA)
+            # A folder that goes with the process need not survive the machine.
+            self._connection.execute(f"PRAGMA synchronous={'NORMAL' if lasting else 'OFF'}")
+            self._connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         except sqlite3.OperationalError as error:
             self._connection.close()
             raise FolderInUse(

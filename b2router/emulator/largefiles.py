@@ -20,6 +20,7 @@ from b2router.emulator import (
 from b2router.emulator.access import Caller
 from b2router.emulator.accounts import MINIMUM_PART_BYTES
 from b2router.emulator.answers import Json, Refusal, Slice, bad_request, out_of_range
+from b2router.emulator.database import Row
 from b2router.emulator.tokens import DAY_MS
 from b2router.emulator.versions import Attributes, Version
 from b2router.emulator.world import Call, World
@@ -124,24 +125,13 @@ def finish_large_file(call: Call) -> Json:
     with world.database.transaction():
         version = unfinished(world, call.caller, version_id)
         rows = world.database.all("SELECT * FROM parts WHERE file_id = ? ORDER BY number", version.id)
-        slices: list[Slice] = []
-        for number, sha1 in enumerate(said, start=1):
-            row = rows[number - 1] if number <= len(rows) else None
-            if row is None or row["number"] != number:
-                raise Refusal(400, "missing_part", f"Part number {number} has not been uploaded")
-            if row["sha1"].removeprefix("unverified:") != sha1.lower():
-                raise Refusal(400, "part_sha1_mismatch", f"Part number {number} has another SHA-1")
-            if number < len(said) and row["size"] < MINIMUM_PART_BYTES:
-                raise bad_request(f"Part number {number} is smaller than {MINIMUM_PART_BYTES} bytes")
-            slices += versions.slices_from_text(row["slices"])
-        if len(rows) > len(said):
-            raise bad_request(f"{len(rows)} parts were uploaded, but {len(said)} SHA-1 sums were given")
+        slices = _joined(rows, said)
         for row in rows:
             world.blobs.release(versions.slices_from_text(row["slices"]))
         world.database.execute("DELETE FROM parts WHERE file_id = ?", version.id)
         world.database.execute("DELETE FROM versions WHERE id = ?", version.id)
         size = sum(part.length for part in slices)
-        version = replace(version, action=versions.UPLOAD, size=size, slices=tuple(slices))
+        version = replace(version, action=versions.UPLOAD, size=size, slices=slices)
         versions.insert(world.database, world.blobs, version)
     bucket = bucket_store.by_id(world.database, version.bucket_id)
     events.announce(world, bucket, version, events.CREATED_MULTIPART)
@@ -210,6 +200,23 @@ def sha1_of(world: World, slices: tuple[Slice, ...]) -> str:
     for block in world.blobs.blocks(slices):
         digest.update(block)
     return digest.hexdigest()
+
+
+def _joined(rows: list[Row], said: list[str]) -> tuple[Slice, ...]:
+    slices: list[Slice] = []
+    for number, sha1 in enumerate(said, start=1):
+        row = rows[number - 1] if number <= len(rows) else None
+        if row is None or row["number"] != number:
+            raise Refusal(400, "missing_part", f"Part number {number} has not been uploaded")
+        if row["sha1"].removeprefix("unverified:") != sha1.lower():
+            raise Refusal(400, "part_sha1_mismatch", f"Part number {number} has another SHA-1")
+        slices += versions.slices_from_text(row["slices"])
+    if len(rows) > len(said):
+        raise bad_request(f"{len(rows)} parts were uploaded, but {len(said)} SHA-1 sums were given")
+    for row in rows[:-1]:
+        if row["size"] < MINIMUM_PART_BYTES:
+            raise bad_request(f"Part number {row['number']} is smaller than {MINIMUM_PART_BYTES} bytes")
+    return tuple(slices)
 
 
 def _part_number(text: str | None) -> int:

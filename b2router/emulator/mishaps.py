@@ -55,6 +55,11 @@ def refusal_before(fault: Fault, *, sends_content: bool) -> Refusal | None:
     return None if fault.after_commit else fault.refusal
 
 
+def of_answer(fault: Fault, *, sends_content: bool) -> Fault:
+    """Return what is left of a fault for the answer, after it met the content of the request."""
+    return replace(fault, stall_at=None, cut_at=None, corrupt=False) if sends_content else fault
+
+
 def altered(answer: Answer, fault: Fault) -> Answer:
     """Return the answer with a wrong SHA-1 or a shorter body, if the fault says so."""
     if fault.wrong_sha1:

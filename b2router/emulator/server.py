@@ -67,7 +67,7 @@ class Emulator:
             folder = self._data_dir
             if folder is None:
                 folder = self._temporary = Path(tempfile.mkdtemp(prefix="b2-emulator-"))
-            world = World(folder, self._latency_s)
+            world = World(folder, self._latency_s, lasting=self._data_dir is not None)
         except BaseException:
             listener.stop()
             self._remove_temporary()

@@ -22,9 +22,9 @@ from b2router.emulator.webhooks import Webhooks
 class World:
     """One account: its folder, its tokens, its counts and faults."""
 
-    def __init__(self, folder: Path, latency_s: float) -> None:
+    def __init__(self, folder: Path, latency_s: float, *, lasting: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.database = Database(folder / "metadata.sqlite3")
+        self.database = Database(folder / "metadata.sqlite3", lasting=lasting)
         self.blobs = Blobs(folder, self.database)
         with self.database.transaction():
             self.account_id = self.database.fact("account_id", secrets.token_hex(6))

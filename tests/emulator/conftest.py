@@ -10,7 +10,6 @@ from b2sdk.v3 import B2Api, Bucket, InMemoryAccountInfo
 from b2router.emulator import Emulator
 from tests.emulator.wire import Wire
 
-
 _sdks: list[B2Api] = []
 
 

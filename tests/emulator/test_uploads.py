@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+import socket
 from urllib.parse import urlsplit
 
 import pytest
@@ -136,22 +136,17 @@ def test_one_upload_at_a_time_on_a_token(em: Emulator, wire: Wire, staff: str) -
         "Content-Type": "text/plain",
         "X-Bz-Content-Sha1": "do_not_verify",
     }
-    slow = Wire(em.url, em.key_id, em.key)
-    slow._connection.putrequest("POST", path)
-    for name, value in (headers | {"Content-Length": "4"}).items():
-        slow._connection.putheader(name, value)
-    slow._connection.endheaders(b"ab")
-    reply = None
-    for _ in range(100):
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
+    with socket.create_connection((urlsplit(em.url).hostname, urlsplit(em.url).port), timeout=5) as slow:
+        slow.sendall(head.encode())
+        assert slow.recv(100).startswith(b"HTTP/1.1 100 ")  # its content is being read now
         reply = wire.send("POST", path, headers, b"x")
-        if reply.status != 200:
-            break
-        threading.Event().wait(0.01)
-    assert reply is not None
-    assert reply.error == (400, "auth_token_limit")
-    assert reply.json["message"] == f"more than one upload using auth token {token}"
-    slow._connection.send(b"cd")
-    assert slow._connection.getresponse().status == 200
+        assert reply.error == (400, "auth_token_limit")
+        assert reply.json["message"] == f"more than one upload using auth token {token}"
+        slow.sendall(b"abcd")
+        assert slow.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert wire.send("POST", path, headers, b"x").status == 200
 
 
 def test_chunked_upload_is_refused(wire: Wire, staff: str) -> None:
@@ -166,8 +161,6 @@ def test_chunked_upload_is_refused(wire: Wire, staff: str) -> None:
 
 def test_expect_continue_is_answered(em: Emulator, wire: Wire, staff: str) -> None:
     """curl and rclone wait for 100 before a large body; a refusal comes without it."""
-    import socket
-
     path, token = _upload_target(wire, staff)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {{}}\r\nX-Bz-File-Name: a\r\nContent-Type: text/plain\r\n"
