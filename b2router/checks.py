@@ -34,7 +34,7 @@ IDS = {
     "owner": "b2router.E010",
     "urls": "b2router.E011",
     "users": "b2router.E012",
-    "missing": "b2router.E013",
+    "no_configuration": "b2router.E013",
     "layer": "b2router.E014",
     "emulator": "b2router.E015",
     "unknown_variable": "b2router.W001",

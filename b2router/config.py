@@ -193,7 +193,10 @@ class Account(Model):
 def _realm(value: str) -> str:
     if value in ("production", "staging", "dev"):
         return value
-    address = _web_address(value).rstrip("/")
+    try:
+        address = _web_address(value).rstrip("/")
+    except PydanticCustomError:
+        raise PydanticCustomError("realm", "expected 'production' or the https address of another B2") from None
     if urlsplit(address).scheme != "https" and not _is_loopback(urlsplit(address).hostname):
         raise PydanticCustomError("realm", "expected https: plain http carries the key in clear, so only loopback may")
     return address

@@ -119,12 +119,19 @@ def current_router() -> Router:
         return router
     with _lock:
         if _router is None:
-            from django.conf import settings as django_settings
-
-            from b2router import settings
-
-            _router = Router(settings.load(django_settings))
+            try:
+                _router = _load()
+            except ConfigError as error:
+                raise ConfigError(*error.problems) from None  # error pages show locals, and those below hold the keys
         return _router
+
+
+def _load() -> Router:
+    from django.conf import settings as django_settings
+
+    from b2router import settings
+
+    return Router(settings.load(django_settings))
 
 
 def reload() -> None:

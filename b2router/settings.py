@@ -153,7 +153,7 @@ def build(stack: Iterable[Layer]) -> BackblazeConfig:
     if not values:
         raise ConfigError(
             Problem(
-                "missing",
+                "no_configuration",
                 "BACKBLAZE_CONFIG",
                 "found no configuration at all.",
                 "Declare your buckets in the setting BACKBLAZE_CONFIG, for example {'profiles': {'public': "

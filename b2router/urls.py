@@ -6,12 +6,18 @@ route is left to the patterns that follow.
 
 from __future__ import annotations
 
+import logging
+from functools import lru_cache
+
 from django.urls import path, register_converter
 
 from b2router import views
+from b2router.errors import ConfigError
 from b2router.router import Target, current_router
 
 __all__ = ["app_name", "urlpatterns"]
+
+logger = logging.getLogger("b2router.urls")
 
 
 class TargetConverter:
@@ -20,8 +26,16 @@ class TargetConverter:
     regex = r"(?s:.+)"
 
     def to_python(self, value: str) -> Target:
-        """Raises ValueError for a path under no route, as Django's converters do."""
-        target = current_router().match(value)
+        """Raises ValueError for a path under no route, as Django's converters do.
+
+        With a configuration that cannot be used there is no route: the files are not found, and the rest of the site
+        goes on.
+        """
+        try:
+            target = current_router().match(value)
+        except ConfigError as error:
+            _report(str(error))
+            raise ValueError("b2router has no usable configuration") from None
         if target is None:
             raise ValueError("no route of b2router begins this path")
         return target
@@ -32,6 +46,11 @@ class TargetConverter:
             return current_router().path(value)
         except KeyError as error:
             raise ValueError("this profile has no route") from error
+
+
+@lru_cache(maxsize=1)  # once, not with every request
+def _report(text: str) -> None:
+    logger.error("No file is served. %s", text)
 
 
 register_converter(TargetConverter, "b2router_target")

@@ -471,6 +471,23 @@ def test_a_body_that_breaks_off_is_not_passed_off_as_complete(configure: Configu
         body(answer)
 
 
+def test_a_broken_configuration_serves_no_file_and_spares_the_site(
+    configure: Configure, emulator: Emulator, client: Reader, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Servers run no system checks, so this is how a site starts that ignored them; said once in the log."""
+    put("public")
+    emulator.reset_counts()
+    shared = {"bucket": "acme-public", "route": "b2s/", "permission": "staff"}
+    settings.BACKBLAZE_CONFIG = {
+        **settings.BACKBLAZE_CONFIG,
+        "profiles": {**settings.BACKBLAZE_CONFIG["profiles"], "staff": shared},
+    }
+    assert [client.get("/b2/a.txt").status_code for _ in range(3)] == [404] * 3
+    assert client.get("/home/").body == b"home"
+    assert caplog.text.count("'staff' is reachable through the looser profile 'public'") == 1
+    assert emulator.calls() == {}
+
+
 # Calls
 
 
@@ -485,7 +502,7 @@ def test_cold_start_and_first_get_are_two_calls(configure: Configure, emulator: 
 
 def test_ten_warm_gets_are_ten_downloads(configure: Configure, emulator: Emulator, client: Reader) -> None:
     put("public")
-    client.get("/b2/a.txt").body
+    client.get("/b2/a.txt")
     emulator.reset_counts()
     for _ in range(10):
         assert client.get("/b2/a.txt").body == b"hello"

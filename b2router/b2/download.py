@@ -58,7 +58,7 @@ class Download:
             block = response.read1(BLOCK_BYTES)
         except (Urllib3Error, OSError) as error:
             self.close()
-            raise faults.unavailable(f"the body broke off: {type(error).__name__}") from error
+            raise faults.unavailable(f"the body broke off: {type(error).__name__}") from None
         self._left -= len(block)
         if not block:
             self.close()
@@ -137,9 +137,9 @@ def _request(
                     redirect=False,
                 )
             except Urllib3Error as error:
-                # The text of the error may hold the address, hence a customer's file name: only its kind is passed on.
+                # Its text holds a customer's file name, and its frames hold the token: only its kind is passed on.
                 if isinstance(error, urllib3.exceptions.SSLError) or not limit.pause(None):
-                    raise faults.unavailable(type(error).__name__) from error
+                    raise faults.unavailable(type(error).__name__) from None
                 continue
             if response.status in (200, 206):
                 if (sock := getattr(response.connection, "sock", None)) is not None:

@@ -72,13 +72,17 @@ _ADVICE = {
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Calls of b2sdk inside raise our errors instead of its own."""
+    """Calls of b2sdk inside raise our errors instead of its own.
+
+    The original is not chained: the local variables of its frames hold keys and tokens, and error pages and trackers
+    show those. Its type is in our text.
+    """
     try:
         yield
     except B2RouterError:
         raise
     except (b2.B2Error, requests.RequestException) as error:
-        raise _ours(error) from error
+        raise _ours(error) from None
 
 
 def from_answer(status: int, body: bytes, retry_after: str | None) -> B2RouterError:
