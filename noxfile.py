@@ -91,7 +91,7 @@ MATRIX = [
 HOME_PYTHON = "{}.{}".format(*sys.version_info)
 if sys.version_info[:2] > (3, 13):  # newer than all that is tried regularly: let it be tried here, rather than nothing
     MATRIX.append((HOME_PYTHON, "6.1"))
-HOME_CELL = next((cell for cell in reversed(MATRIX) if cell[0] == HOME_PYTHON), None)
+NEWEST_DJANGO = dict(MATRIX)  # of each Python: later cells win
 DEPRECATIONS_ARE_ERRORS = ["-W", "error::DeprecationWarning", "-W", "error::PendingDeprecationWarning"]
 
 
@@ -123,14 +123,17 @@ def install(session: nox.Session, *requirements: str) -> None:
 @nox.session
 @nox.parametrize(["python", "django"], MATRIX)
 def tests(session: nox.Session, django: str) -> None:
-    """Run the tests on every Python x Django; interpreters that are missing are shown as skipped."""
+    """Run the tests on every Python x Django, the slow ones once on each Python; missing Pythons are skipped."""
     install(session, "--editable", ".[yaml]", *group("test"), DJANGO[django])
-    # Measured once, on the interpreter that is always there; a selection of tests has no total worth judging.
-    measured = (session.python, django) == HOME_CELL and not session.posargs
+    # Coverage once, on the interpreter that is always there; a selection of tests has no total worth judging.
+    # Slow tests once on each Python.
+    newest = NEWEST_DJANGO[session.python] == django
+    measured = newest and session.python == HOME_PYTHON and not session.posargs
     runner = ["-m", "coverage", "run", "-m", "pytest"] if measured else ["-m", "pytest"]
+    chosen = "not browser" if newest else "not browser and not slow"
     if measured:
         session.run("coverage", "erase", silent=True)
-    session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, "-m", "not browser", *session.posargs)
+    session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, "-m", chosen, *session.posargs)
     if measured:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
