@@ -15,6 +15,8 @@ from b2router.emulator import Emulator
 from tests.conftest import BUCKETS
 from tests.servers import Server, serving
 
+pytestmark = pytest.mark.slow
+
 MiB = 1024 * 1024
 SIZE = 96 * MiB
 PATTERN = bytes(range(256)) * 4096  # 1 MiB that repeats, so that nobody holds the whole file
