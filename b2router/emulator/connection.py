@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from io import BufferedReader
 
@@ -46,8 +47,11 @@ class Connection:
                 pass
         except CutOff as cut:
             mishaps.end(self._sock, reset=cut.reset)
-        except (Disconnected, OSError, ValueError):
-            pass  # the client is gone, too slow, or the emulator is stopping: nobody is left to tell
+        except (Disconnected, OSError):
+            pass  # the client is gone or too slow: nobody is left to tell
+        except Exception:
+            if not self._world.stopping.is_set():
+                raise
         finally:
             stream.close()
             mishaps.end(self._sock, reset=False)
@@ -118,7 +122,8 @@ class _Exchange:
         """
         request, world = self._request, self._world
         if request.method == "OPTIONS":
-            return self._send(routes.PREFLIGHT, cors.preflight(world, request), None)
+            answer = cors.preflight(world, request)
+            return self._send(routes.PREFLIGHT, answer, None)
         route = routes.resolve(request)
         operation = route.operation
         call = Call(world, request, operation.name, route.version, self._base_url, route.tail)
@@ -160,7 +165,7 @@ class _Exchange:
         try:
             if refusal is not None:
                 raise refusal
-            answer = self._perform(call, operation)
+            answer = self._guarded(lambda: self._perform(call, operation))
         except Refusal as error:
             answer = show(error)
         if fault is not None:
@@ -172,21 +177,26 @@ class _Exchange:
         return answer
 
     def _perform(self, call: Call, operation: Operation) -> Answer:
+        testmode.before(call)
+        if operation.capabilities is not None:
+            call.caller = authenticate(self._world, call.request.headers.get("authorization"))
+            if operation.capabilities:
+                call.caller.require(*operation.capabilities)
+        result = operation.run(call)
+        return result if isinstance(result, Answer) else from_json(result)
+
+    def _guarded(self, make: Callable[[], Answer]) -> Answer:
+        """Make an answer; a mistake of the emulator becomes a 500 and a traceback."""
         try:
-            testmode.before(call)
-            if operation.capabilities is not None:
-                call.caller = authenticate(self._world, call.request.headers.get("authorization"))
-                if operation.capabilities:
-                    call.caller.require(*operation.capabilities)
-            result = operation.run(call)
-            return result if isinstance(result, Answer) else from_json(result)
+            return make()
         except (Refusal, Disconnected, OSError):
             raise
-        except Exception:  # the one place where a mistake of ours becomes an answer
+        except Exception:
             if self._world.stopping.is_set():
                 raise Disconnected from None
             traceback.print_exc(file=sys.stderr)
-            raise Refusal(500, "internal_error", "The emulator failed; see its standard error") from None
+            refusal = Refusal(500, "internal_error", "The emulator failed; see its standard error")
+            raise refusal from None
 
     def _send(self, operation: Operation, answer: Answer, fault: Fault | None) -> bool:
         request = self._request

@@ -62,7 +62,7 @@ def _target(world: World, request: Request, method: str) -> tuple[Bucket | None,
                 version_id = query[1] if query else ""
             bucket_id = version_id if operation == "b2_upload_file" else versions.bucket_of(version_id)
             return bucket_store.by_id(world.database, bucket_id), operation
-        if s3.is_signed(request) or request.method == "OPTIONS":
+        if request.path.startswith("/") and (s3.is_signed(request) or request.method == "OPTIONS"):
             bucket_name = naming.decode(request.path.split("/")[1])
             return bucket_store.by_name(world.database, bucket_name), f"s3_{method.lower()}"
     except Refusal:

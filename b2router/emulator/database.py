@@ -53,9 +53,9 @@ class Database:
         try:
             # The exclusive lock ends with the process, however it ends, and spares the shared memory file.
             self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._connection.execute("PRAGMA journal_mode=WAL")
             # A folder that goes with the process need not survive the machine.
             self._connection.execute(f"PRAGMA synchronous={'NORMAL' if lasting else 'OFF'}")
+            self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         except sqlite3.OperationalError as error:
             self._connection.close()

@@ -45,7 +45,7 @@ class Operation:
 
 _READ = ("POST", "GET")
 
-_JSON_OPERATIONS = (
+JSON_OPERATIONS = (
     Operation("b2_authorize_account", "C", accounts.authorize_account, None, _READ),
     Operation("b2_cancel_large_file", "A", largefiles.cancel_large_file, ("writeFiles",)),
     Operation("b2_copy_file", "C", copies.copy_file, ("writeFiles",)),
@@ -93,7 +93,7 @@ _JSON_OPERATIONS = (
     Operation("b2_upload_file", "A", uploads.upload_file, None, body="content"),
     Operation("b2_upload_part", "A", largefiles.upload_part, None, body="content"),
 )
-_BY_NAME = {operation.name: operation for operation in _JSON_OPERATIONS}
+_BY_NAME = {operation.name: operation for operation in JSON_OPERATIONS}
 
 _S3 = {
     "GET": Operation("s3_get", "B", s3.get_object, None, ("GET",), "none"),
