@@ -269,6 +269,10 @@ def _look_closer(rows: list[Row], anonymous: Visitor, alice: Visitor, sam: Visit
     is_past = urlsplit(cdn.address).netloc not in ("", urlsplit(sam.site).netloc)
     report.line("the CDN’s address leads past the site", is_past, True)
 
+    shared = sam.get(public.address).headers
+    report.line(
+        "a public file is one for all: no cookie, no Vary", (shared["Set-Cookie"], shared["Vary"]), (None, None)
+    )
     private = sam.get(staff.address).headers.get("Cache-Control", "")
     report.line("no shared cache keeps a staff file", "private" in private or "no-store" in private, True)
     plan = anonymous.get(anonymous.link("/profiles/public/", "Floor plan with a script in it")).headers

@@ -48,15 +48,20 @@ class Demo:
     def __init__(self, data_dir: Path, port: int | None = None, overrides: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
         self.overrides = overrides or {}
-        self.port = port or free_port(preferred=8000)
+        self.port = free_port(preferred=8000) if port is None else port
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data_dir / "server.log"
         self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        self.emulator = Emulator(data_dir=self.data_dir / "b2-emulator", buckets=BUCKETS)
-        self.emulator.start()
+        if free_port(self.port) != self.port:
+            sys.exit(f"Port {self.port} on 127.0.0.1 is taken; choose another with --port.")
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            self.emulator = Emulator(data_dir=self.data_dir / "b2-emulator", buckets=BUCKETS)
+            self.emulator.start()
+        except (OSError, RuntimeError) as error:
+            sys.exit(f"{self.data_dir} cannot be used: {error}\nChoose another folder with --data-dir.")
         try:
             say("B2 emulator", self.emulator.url)
             self.environment = {
@@ -171,11 +176,11 @@ def run(data_dir: Path, port: int | None) -> int:
 
     print("Starting the example site:", flush=True)
     with Demo(data_dir, port) as demo:
-        print(f"\nOpen {demo.url}\n\nSign in as")
-        for person in PEOPLE:
-            say(person.username, f"password {person.password:<12} {person.role}")
-        print(f"\nRequests are logged to {demo.log}. Ctrl-C stops everything.", flush=True)
         try:
+            print(f"\nOpen {demo.url}\n\nSign in as")
+            for person in PEOPLE:
+                say(person.username, f"password {person.password:<12} {person.role}")
+            print(f"\nRequests are logged to {demo.log}. Ctrl-C stops everything.", flush=True)
             while demo.is_running():
                 time.sleep(0.5)
         except KeyboardInterrupt:

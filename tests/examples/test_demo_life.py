@@ -79,6 +79,21 @@ def test_beginning_anew_leaves_other_peoples_files_alone(tmp_path: Path) -> None
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_a_taken_port_and_a_taken_folder_are_said_in_words(demo: Any, tmp_path: Path) -> None:
+    taken_port = refused("--data-dir", str(tmp_path), "--port", str(demo.port))
+    assert taken_port == f"Port {demo.port} on 127.0.0.1 is taken; choose another with --port.\n"
+    taken_folder = refused("--data-dir", str(demo.data_dir), "--port", str(free_port()))
+    assert taken_folder.startswith(f"{demo.data_dir} cannot be used: ")
+    assert taken_folder.endswith("Choose another folder with --data-dir.\n")
+
+
+def refused(*options: str) -> str:
+    """What the demo says on its error output when it does not start."""
+    done = subprocess.run([sys.executable, str(SITE / "demo.py"), *options], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    return done.stderr
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     sys.path.insert(0, str(SITE))
