@@ -39,25 +39,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         buckets=options.bucket or DEFAULT_BUCKETS,
         latency_s=options.latency / 1000,
     )
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
         emulator.start()
     except (OSError, ValueError, FolderInUse) as error:
         return _failed(str(error))
+    stop = threading.Event()
+    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         if not options.quiet:
             emulator.watch(_print_call)
         print(_welcome(emulator, options.data), flush=True)
         if not _is_loopback(options.host):
-            print(
-                f"Warning: {options.host} is reachable from other machines; this is no production server.",
-                flush=True,
-            )
+            print(f"Warning: other machines reach {options.host}; this is no production server.", flush=True)
         stop.wait()
     finally:
         emulator.stop()
+        for number, handler in former.items():
+            signal.signal(number, handler)
     print("Stopped.", flush=True)
     return 0
 

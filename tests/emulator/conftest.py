@@ -8,6 +8,7 @@ import pytest
 from b2sdk.v3 import B2Api, Bucket, InMemoryAccountInfo
 
 from b2router.emulator import Emulator
+from tests.emulator.process import Process
 from tests.emulator.wire import Wire
 
 _sdks: list[B2Api] = []
@@ -15,10 +16,12 @@ _sdks: list[B2Api] = []
 
 @pytest.fixture(autouse=True)
 def _closed_clients() -> Iterator[None]:
-    """Close the sockets of all clients, for unclosed ones are errors here."""
+    """Close all clients and processes, for unclosed sockets are errors here."""
     yield
     while Wire.opened:
         Wire.opened.pop().close()
+    while Process.started:
+        Process.started.pop().kill()
     while _sdks:
         _sdks.pop().session.raw_api.b2_http.session.close()
 
