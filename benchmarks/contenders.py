@@ -1,0 +1,134 @@
+"""Who is compared, and how each is run: b2router and its peer as sites, nginx and plain b2sdk as yardsticks.
+
+A further contender is a function that yields one, in `all_of`; a further measurement is a line in `MEASUREMENTS`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks import large, servers, small
+from benchmarks.environments import python_with
+from benchmarks.figures import Metric, Sample, Who
+from benchmarks.processes import BenchmarkError, Child, environment
+from benchmarks.servers import Running, Site
+from benchmarks.stage import ROOT, Stage
+
+OURS, PEER, NGINX, SDK = "b2router", "django-backblaze-b2", "nginx proxy_pass", "plain b2sdk"
+SERVERS = ("gunicorn", "uvicorn")
+BASELINES = (*(Who(PEER, server) for server in SERVERS), Who(NGINX, ""), Who(SDK, ""))
+PEER_REQUIREMENTS = ["django-backblaze-b2>=7,<8", "gunicorn", "uvicorn"]
+PEER_BELOW = {"django": 6, "b2sdk": 3}
+
+
+class Probe(Protocol):
+    """A measurement of one server that is warm and ready."""
+
+    def sample(self, number: int) -> Sample:
+        """Measure once; the rounds are numbered from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Something that can be measured of a running server.
+
+    Args:
+        section: its name on the command line.
+        metrics: the lines of the table that it fills.
+        probe: warms the server up and makes ready to measure it.
+        needs_uploads: whether the server has to take files.
+    """
+
+    section: str
+    metrics: tuple[Metric, ...]
+    probe: Callable[[Running, Stage], Probe]
+    needs_uploads: bool = False
+
+
+MEASUREMENTS = (
+    Measurement(small.NAME, small.METRICS, small.SmallFiles),
+    Measurement(large.DOWNLOAD, large.DOWN_METRICS, large.Download),
+    Measurement(large.UPLOAD, large.UP_METRICS, large.Upload, needs_uploads=True),
+)
+METRICS = tuple(metric for measurement in MEASUREMENTS for metric in measurement.metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Something to measure; `open` starts it afresh, and gives None when the measurement does not apply to it."""
+
+    who: Who
+    open: Callable[[Stage, Measurement], AbstractContextManager[Probe | None]]
+
+
+def site_of(subject: str) -> Site:
+    """The site of a subject, in an environment that has its package.
+
+    Raises:
+        BenchmarkError: the environment cannot be made.
+    """
+    if subject == OURS:
+        return Site("b2router_site.settings", Path(sys.executable))
+    return Site("peer_site.settings", python_with("peer", PEER_REQUIREMENTS, PEER_BELOW), needs_cache_table=True)
+
+
+def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Contender]:
+    """The contenders of some subjects, in the order in which they are measured: peers under one server side by side."""
+    for server in SERVERS:
+        for subject, site in sites.items():
+            yield Contender(Who(subject, server), partial(_open_site, site, server))
+    if NGINX in subjects and servers.nginx() is not None:
+        yield Contender(Who(NGINX, ""), _open_nginx)
+    if SDK in subjects:
+        yield Contender(Who(SDK, ""), _open_sdk)
+
+
+@contextmanager
+def _open_site(site: Site, server: str, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
+    with servers.run_site(stage, site, server, workers=stage.plan.workers) as running:
+        yield measurement.probe(running, stage)
+
+
+@contextmanager
+def _open_nginx(stage: Stage, measurement: Measurement) -> Iterator[Probe | None]:
+    if measurement.needs_uploads:
+        yield None
+        return
+    with servers.run_nginx(stage) as running:
+        yield measurement.probe(running, stage)
+
+
+@contextmanager
+def _open_sdk(stage: Stage, measurement: Measurement) -> Iterator[Probe]:
+    yield _Script(stage, measurement.section)
+
+
+class _Script:
+    """Plain b2sdk: a process of its own for each round."""
+
+    def __init__(self, stage: Stage, section: str) -> None:
+        self._stage = stage
+        self._section = section
+
+    def sample(self, number: int) -> Sample:
+        stage = self._stage
+        argv: list[str | Path] = [sys.executable, "-m", "benchmarks.plain_sdk", self._section]
+        argv += ["--large-file", stage.local_file, "--small-s", str(stage.plan.small_s)]
+        env = environment(
+            PYTHONPATH=str(ROOT), BENCH_REALM=stage.emulator.url, BENCH_KEY_ID=stage.key_id, BENCH_KEY=stage.key
+        )
+        with Child(argv, stage.state_folder("sdk") / "script.log", env) as child:
+            child.wait_for_end()
+            said = child.output()
+        stage.remove_uploads()
+        try:
+            return dict(json.loads(said))
+        except ValueError as error:
+            raise BenchmarkError(f"The script printed no sample:\n{said[-2000:]}") from error

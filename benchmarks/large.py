@@ -1,0 +1,79 @@
+"""A large file down and up: time to its first byte, speed, CPU, and the memory that a worker takes for it."""
+
+from __future__ import annotations
+
+from benchmarks import load, transfers, usage
+from benchmarks.figures import Metric, Sample
+from benchmarks.servers import Running
+from benchmarks.stage import LARGE, MIB, SMALL, SMALL_BYTES, Stage
+
+DOWNLOAD, UPLOAD = "download", "upload"
+FIRST_BYTE = Metric("download_first_byte_ms", "large download: first byte after", "ms", False, "median")
+DOWN_SPEED = Metric("download_mb_per_s", "large download: speed", "MB/s", more_is_better=True)
+DOWN_CPU = Metric("download_cpu_s_per_gib", "large download: server CPU", "s/GiB", more_is_better=False)
+DOWN_MEMORY = Metric("download_memory_mib", "large download: worker's peak growth", "MiB", False, "worst")
+UP_SPEED = Metric("upload_mb_per_s", "large upload and save: speed", "MB/s", more_is_better=True)
+UP_CPU = Metric("upload_cpu_s_per_gib", "large upload and save: server CPU", "s/GiB", more_is_better=False)
+UP_MEMORY = Metric("upload_memory_mib", "large upload and save: worker's peak growth", "MiB", False, "worst")
+DOWN_METRICS = (FIRST_BYTE, DOWN_SPEED, DOWN_CPU, DOWN_MEMORY)
+UP_METRICS = (UP_SPEED, UP_CPU, UP_MEMORY)
+WARM_UP_S = 1.0
+
+
+class Download:
+    """The large file, read by one client at a time."""
+
+    def __init__(self, server: Running, stage: Stage) -> None:
+        self._server = server
+        self._meter = Meter(server, stage)
+
+    def sample(self, number: int) -> Sample:
+        """Download it once."""
+        server = self._server
+        self._meter.begin()
+        timing = transfers.download(server.address, server.files + LARGE, self._meter.size_bytes)
+        found = self._meter.end(timing, DOWN_SPEED, DOWN_CPU, DOWN_MEMORY)
+        return {FIRST_BYTE.key: 1000 * timing.first_byte_s, **found}
+
+
+class Upload:
+    """The large file, sent through a form by one client at a time and saved by the storage."""
+
+    def __init__(self, server: Running, stage: Stage) -> None:
+        self._server = server
+        self._stage = stage
+        self._meter = Meter(server, stage)
+
+    def sample(self, number: int) -> Sample:
+        """Upload it once."""
+        name = f"upload-{self._server.address.port}-{number}.bin"
+        self._meter.begin()
+        timing = transfers.upload(self._server.address, "/bench/upload/", self._stage.local_file, name)
+        found = self._meter.end(timing, UP_SPEED, UP_CPU, UP_MEMORY)
+        self._stage.remove_uploads()
+        return found
+
+
+class Meter:
+    """CPU and memory of a server around a transfer; its workers have served small files before."""
+
+    def __init__(self, server: Running, stage: Stage) -> None:
+        paths = [server.files + name for name in SMALL]
+        load.apply(server.address, paths, stage.plan.clients, WARM_UP_S, SMALL_BYTES)
+        self.size_bytes = stage.plan.large_bytes
+        self._pids = server.pids
+        self._mark = usage.MemoryMark.set(self._pids)
+        self._used_s = 0.0
+
+    def begin(self) -> None:
+        """The transfer begins."""
+        self._used_s = usage.cpu_s(self._pids)
+
+    def end(self, timing: transfers.Timing, speed: Metric, cpu: Metric, memory: Metric) -> Sample:
+        """The transfer is over; memory counts from before the first one."""
+        used_s = usage.cpu_s(self._pids) - self._used_s
+        return {
+            speed.key: self.size_bytes / 1e6 / timing.total_s,
+            cpu.key: used_s * 1024 * MIB / self.size_bytes,
+            memory.key: self._mark.growth_bytes() / MIB,
+        }

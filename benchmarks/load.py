@@ -1,0 +1,131 @@
+"""Many small requests over kept connections, from one process that waits for all of them at once."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+from benchmarks.transfers import Address
+
+READ_BYTES = 64 * 1024
+WAIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What was answered while the load lasted."""
+
+    answered: int  # with 200 and a whole body
+    failed: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Good answers a second."""
+        return self.answered / self.seconds
+
+
+def apply(address: Address, paths: Sequence[str], clients: int, seconds: float, body_bytes: int) -> Load:
+    """Let `clients` ask one file after the other, each as soon as it has its answer.
+
+    Args:
+        paths: of the files, asked for in turn.
+        body_bytes: the size of each, which every answer must have.
+    """
+    requests = cycle(f"GET {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\n\r\n".encode() for path in paths)
+    answered = failed = 0
+    with selectors.DefaultSelector() as selector:
+        for _ in range(clients):
+            _Client(address, selector).ask(next(requests))
+        started = time.perf_counter()
+        deadline = started + seconds
+        while (now := time.perf_counter()) < deadline:
+            ready = selector.select(deadline - now)
+            for key, _ in ready:
+                client: _Client = key.data
+                status = client.read(body_bytes)
+                if status is None:
+                    continue
+                if status == 200:
+                    answered += 1
+                else:
+                    failed += 1
+                client.ask(next(requests))
+        elapsed = time.perf_counter() - started
+        for client in _clients(selector):
+            client.finish(body_bytes)
+    return Load(answered, failed, elapsed)
+
+
+class _Client:
+    """A visitor with one connection, opened again when the server closes it."""
+
+    def __init__(self, address: Address, selector: selectors.BaseSelector) -> None:
+        self._address = address
+        self._selector = selector
+        self._connect()
+
+    def ask(self, request: bytes) -> None:
+        self._received = bytearray()
+        try:
+            self._sock.sendall(request)
+        except OSError:
+            self._reconnect()
+            self._sock.sendall(request)
+
+    def read(self, body_bytes: int) -> int | None:
+        """The status once the answer is complete; 0 for one that broke off or has another length; else None."""
+        try:
+            block = self._sock.recv(READ_BYTES)
+        except OSError:
+            block = b""
+        self._received += block
+        if not block:
+            self._reconnect()
+            return 0
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator:
+            return None
+        fields = head.lower()
+        status = int(head[9:12])
+        if b"\r\ntransfer-encoding: chunked" in fields:
+            if not body.endswith(b"0\r\n\r\n"):
+                return None
+            complete = len(body) >= body_bytes
+        else:
+            length = int(fields.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0] or 0)
+            if len(body) < length:
+                return None
+            complete = length == body_bytes
+        if b"\r\nconnection: close" in fields:
+            self._reconnect()
+        return status if complete or status != 200 else 0
+
+    def finish(self, body_bytes: int) -> None:
+        """Wait for the answer that is under way, so that the server is idle afterwards."""
+        deadline = time.monotonic() + WAIT_S
+        self._sock.settimeout(WAIT_S)
+        while time.monotonic() < deadline and self.read(body_bytes) is None:
+            pass
+        self._disconnect()
+
+    def _reconnect(self) -> None:
+        self._disconnect()
+        self._connect()
+
+    def _disconnect(self) -> None:
+        self._selector.unregister(self._sock)
+        self._sock.close()
+
+    def _connect(self) -> None:
+        self._sock = socket.create_connection((self._address.host, self._address.port), timeout=WAIT_S)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._selector.register(self._sock, selectors.EVENT_READ, self)
+
+
+def _clients(selector: selectors.BaseSelector) -> Iterator[_Client]:
+    yield from [key.data for key in selector.get_map().values()]

@@ -1,0 +1,1 @@
+"""A site that serves its files with b2router."""

@@ -1,0 +1,1 @@
+"""A site that serves its files with django-backblaze-b2."""

@@ -1,0 +1,127 @@
+"""What every measurement plays on: the emulated B2 with its files, and how long and how large a run is."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from b2sdk.v3 import B2Api, InMemoryAccountInfo
+
+from benchmarks.processes import BenchmarkError, Child, environment
+from benchmarks.transfers import Address, answers, request
+
+ROOT = Path(__file__).resolve().parent.parent
+MIB = 1024 * 1024
+PUBLIC, MEMBERS, STAFF = "bench-public", "bench-members", "bench-staff"
+SMALL_BYTES = 1024
+SMALL = tuple(f"small/{number}.txt" for number in range(16))
+LARGE = "large/file.bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    large_bytes: int
+    small_s: float
+    repeats: int = 3
+    clients: int = 8
+    workers: int = 2
+    threads: int = 8
+
+    @classmethod
+    def full(cls) -> Plan:
+        """As results are published."""
+        return cls(large_bytes=1024 * MIB, small_s=8.0)
+
+    @classmethod
+    def quick(cls) -> Plan:
+        """For a look while developing."""
+        return cls(large_bytes=100 * MIB, small_s=2.0)
+
+
+class Stage:
+    """The emulator in its own process, with the files that are asked for.
+
+    Args:
+        plan: how much is measured.
+        folder: for everything that is written; the caller removes it.
+        emulator: where it listens.
+        key: the application key's id and secret.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, emulator: Address, key: tuple[str, str]) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.emulator = emulator
+        self.key_id, self.key = key
+        self.local_file = folder / "large.bin"
+        self.api = B2Api(InMemoryAccountInfo())
+        self.api.authorize_account(self.key_id, self.key, emulator.url)
+
+    def calls(self) -> dict[str, int]:
+        """B2 operations since the last reset, and how often each was called."""
+        return dict(json.loads(request(self.emulator, "/_emulator/counts")[1])["calls"])
+
+    def reset_calls(self) -> None:
+        """Begin to count anew."""
+        if request(self.emulator, "/_emulator/reset", "POST")[0] != 200:
+            raise BenchmarkError("The emulator does not reset its counts.")
+
+    def state_folder(self, name: str) -> Path:
+        """A new, empty folder for a server."""
+        folder = self.folder / f"{name}-{secrets.token_hex(4)}"
+        folder.mkdir()
+        return folder
+
+    def remove_uploads(self) -> None:
+        """Forget what was uploaded, so that the disk holds one large upload at most."""
+        bucket = self.api.get_bucket_by_name(PUBLIC)
+        for version, _ in list(bucket.ls("uploads/", latest_only=False, recursive=True)):
+            self.api.delete_file_version(version.id_, version.file_name)
+
+    def fill(self) -> None:
+        """Make the files and put them into the buckets."""
+        block = secrets.token_bytes(MIB)
+        with self.local_file.open("wb") as file:
+            for number in range(self.plan.large_bytes // MIB):
+                file.write(number.to_bytes(8, "big") + block[8:])
+        bucket = self.api.get_bucket_by_name(PUBLIC)
+        bucket.upload_local_file(str(self.local_file), LARGE, content_type="application/octet-stream")
+        for name in SMALL:
+            bucket.upload_bytes(secrets.token_bytes(SMALL_BYTES), name, content_type="text/plain")
+        self.api.get_bucket_by_name(STAFF).upload_bytes(b"for staff", SMALL[0], content_type="text/plain")
+
+
+@contextmanager
+def open_stage(plan: Plan, folder: Path) -> Iterator[Stage]:
+    """Start the emulator, fill it, and end it afterwards.
+
+    Raises:
+        BenchmarkError: it does not start.
+    """
+    key = (secrets.token_hex(6), secrets.token_hex(20))
+    argv: list[str | Path] = [sys.executable, "-m", "b2router.emulator", "--port", "0", "--quiet"]
+    argv += ["--data", folder / "emulator", "--key", ":".join(key)]
+    for name in (PUBLIC, MEMBERS, STAFF):
+        argv += ["--bucket", name]
+    with Child(argv, folder / "emulator.log", environment(PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")) as child:
+        child.wait_until(lambda: _address(child.output()) is not None)
+        address = _address(child.output())
+        assert address is not None  # that is what was waited for
+        child.wait_until(lambda: answers(address, "/_emulator/counts"))
+        stage = Stage(plan, folder, address, key)
+        stage.fill()
+        yield stage
+
+
+def _address(welcome: str) -> Address | None:
+    """Where the emulator says that it listens."""
+    said = re.search(r"http://127\.0\.0\.1:(\d+)\b", welcome)
+    return Address("127.0.0.1", int(said[1])) if said else None
