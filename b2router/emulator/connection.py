@@ -23,6 +23,7 @@ from b2router.emulator.routes import Operation, Route
 from b2router.emulator.world import Call, World
 
 TIMEOUT_S = 60.0  # between two bytes
+IDLE_S = 300.0  # between two requests
 DRAIN_S = 30.0  # for a body that nobody wanted
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 _INTERESTING = ("range", "user-agent", "x-bz-test-mode", "origin", "if-none-match", "if-modified-since")
@@ -39,7 +40,6 @@ class Connection:
 
     def run(self) -> None:
         """Serve requests until the client, an error or the end of the emulator ends it."""
-        self._sock.settimeout(TIMEOUT_S)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream: BufferedReader = self._sock.makefile("rb", BLOCK_BYTES // 4)  # type: ignore[assignment]
         try:
@@ -57,6 +57,7 @@ class Connection:
             mishaps.end(self._sock, reset=False)
 
     def _serve_next(self, stream: BufferedReader) -> bool:
+        self._sock.settimeout(IDLE_S)
         try:
             request = read_request(stream, self._send_continue)
         except Malformed as error:
@@ -67,6 +68,7 @@ class Connection:
             return False
         if request is None:
             return False
+        self._sock.settimeout(TIMEOUT_S)
         keep = self._serve(request)
         if keep and request.body.remaining:
             keep = not request.body.awaits_continue and _drained(request.body)

@@ -76,7 +76,7 @@ def upload_part(call: Call) -> Json:
     expected = receiving.checksum(request)
     with (
         receiving.alone(world, token),
-        receiving.received(world, request, expected, with_md5=False) as (content, sha1),
+        receiving.received(world, request, expected) as (content, sha1),
         world.database.transaction(),
     ):
         slices = world.blobs.keep(content)
