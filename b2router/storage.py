@@ -149,12 +149,14 @@ class B2Storage(Storage):
     get_modified_time = get_created_time  # a change is another upload
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
+        from b2router.b2 import budget
         from b2router.files import open_file
 
         def upload(spool: IO[bytes], size_bytes: int) -> None:
             self._upload(name, spool, size_bytes)
 
-        return open_file(self._session(), self.profile.bucket, self._key(name), name, mode, upload)
+        with budget.limited(budget.of_storage_call()):
+            return open_file(self._session(), self.profile.bucket, self._key(name), name, mode, upload)
 
     def _save(self, name: str, content: File[Any]) -> str:
         from b2router.files import upload_source
@@ -195,9 +197,10 @@ class B2Storage(Storage):
         return names.key(self.profile.location, name)
 
     def _stat(self, name: str) -> StoredFile:
-        from b2router.b2 import download
+        from b2router.b2 import budget, download
 
-        return download.stat(self._session(), self.profile.bucket, self._key(name))
+        with budget.limited(budget.of_storage_call()):
+            return download.stat(self._session(), self.profile.bucket, self._key(name))
 
 
 class StorageRef:

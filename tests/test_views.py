@@ -317,7 +317,7 @@ def test_a_public_file_has_exactly_these_headers(configure: Configure, client: R
     assert given.pop("ETag").startswith('"')
     assert given.pop("Last-Modified").endswith(" GMT")
     assert given == {
-        "Content-Type": "text/plain",
+        "Content-Type": "text/plain; charset=utf-8",
         "Content-Length": "5",
         "Content-Disposition": 'inline; filename="greeting.txt"',
         "Cache-Control": "public, max-age=3600",
@@ -365,13 +365,13 @@ def test_a_public_file_touches_no_session(
 @pytest.mark.parametrize(
     ("name", "declared", "served"),
     [
-        pytest.param("x.html", "text/html", "text/html", id="HTML"),
+        pytest.param("x.html", "text/html", "text/html; charset=utf-8", id="HTML"),
         pytest.param("x.svg", "image/svg+xml", "image/svg+xml", id="SVG"),
         pytest.param("x.png", "TEXT/HTML; charset=utf-7", "text/html; charset=utf-7", id="HTML that calls itself PNG"),
         pytest.param("x.xml", "application/xhtml+xml", "application/xhtml+xml", id="XHTML"),
         pytest.param("x", "multipart/x-mixed-replace; boundary=x", "application/octet-stream", id="mixed replace"),
         pytest.param("x", "not a type", "application/octet-stream", id="no type"),
-        pytest.param("x.js", "text/javascript", "text/javascript", id="script"),
+        pytest.param("x.js", "text/javascript", "text/javascript; charset=utf-8", id="script"),
     ],
 )
 def test_active_content_is_downloaded_and_locked_up(

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
-__all__ = ["CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "Budget", "current", "limited"]
+__all__ = ["CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "Budget", "current", "limited", "of_listing", "of_storage_call"]
 
 CONNECT_TIMEOUT_S = 5.0
 """For the TCP and TLS handshake of one try."""
@@ -20,24 +21,23 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
 """For one block of a body, not for the whole."""
 
-REQUEST_S = 10.0
-"""Until the first byte of an answer to a visitor, a login at B2 included."""
 
-MAX_TRIES = 3
-MAX_PAUSE_S = 2.0
-
-
+@dataclass
 class Budget:
-    """Time and tries that are left for one request.
+    """Time and tries that are left; the defaults are those of an answer to a visitor.
 
-    Args:
-        seconds: until the deadline.
+    Attributes:
+        seconds: until the deadline, a login at B2 included; for a download, until its first byte.
         tries: for each call on B2.
+        max_pause_s: the longest pause between two tries; when B2 asks for a longer one, the call ends instead.
     """
 
-    def __init__(self, seconds: float = REQUEST_S, tries: int = MAX_TRIES) -> None:
-        self.deadline = time.monotonic() + seconds
-        self.tries = tries
+    seconds: float = 10.0
+    tries: int = 3
+    max_pause_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.seconds
         self._made = 0
 
     @property
@@ -63,11 +63,21 @@ class Budget:
             False when the budget has no room: give up and pass the wait on.
         """
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 - spreads the tries of many workers, hides nothing
-        wait = min(0.25 * 2**self._made, MAX_PAUSE_S) * jitter if retry_after_s is None else retry_after_s
-        if self._made >= self.tries or wait > MAX_PAUSE_S or wait >= self.left_s:
+        wait = min(0.25 * 2**self._made, self.max_pause_s) * jitter if retry_after_s is None else retry_after_s
+        if self._made >= self.tries or wait > self.max_pause_s or wait >= self.left_s:
             return False
         time.sleep(wait)
         return True
+
+
+def of_storage_call() -> Budget:
+    """What a call of the site's own code may take: nobody waits for its first byte."""
+    return Budget(seconds=60.0, tries=5, max_pause_s=20.0)
+
+
+def of_listing() -> Budget:
+    """What a whole listing may take; each page has all its tries."""
+    return Budget(seconds=600.0, tries=5, max_pause_s=20.0)
 
 
 _budget: ContextVar[Budget | None] = ContextVar("b2router_budget", default=None)

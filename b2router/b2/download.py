@@ -7,6 +7,7 @@ pushes into a file, while a web server pulls. A body that ends early raises; it 
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import Literal, Self
 from urllib.parse import quote
@@ -39,7 +40,12 @@ class Download:
         self.stored = stored
         self.size_bytes = int(response.headers["Content-Length"])
         self._left = self.size_bytes
-        self._response: urllib3.BaseHTTPResponse | None = response
+        self._response = response
+        self._lock = threading.Lock()
+        self._is_reading = False
+        self._is_closed = False
+        if not self._left:
+            self._drain()
 
     def __iter__(self) -> Self:
         return self
@@ -48,35 +54,48 @@ class Download:
         """The next bytes, as soon as there are any; at most `BLOCK_BYTES`.
 
         Raises:
-            Unavailable: the connection broke, or stalled, before the end of the file.
+            Unavailable: the connection broke, stalled or was closed before the end of the file.
         """
-        response = self._response
-        if response is None or not self._left:
-            self.close()
-            raise StopIteration
-        try:
-            block = response.read1(BLOCK_BYTES)
-        except (Urllib3Error, OSError) as error:
-            self.close()
-            raise faults.unavailable(f"the body broke off: {type(error).__name__}") from None
-        self._left -= len(block)
-        if not block:
-            self.close()
-            raise faults.unavailable("the body broke off")
         if not self._left:
-            response.drain_conn()  # nothing is left to read; this is how the connection returns to its pool
-        return block
+            self.close()
+        with self._lock:
+            if self._is_closed:
+                raise StopIteration
+            self._is_reading = True
+        try:
+            block = self._response.read1(BLOCK_BYTES)
+            self._left -= len(block)
+            if block and not self._left:
+                self._drain()
+        except (Urllib3Error, OSError) as error:
+            self._is_closed = True
+            raise faults.unavailable(f"the body broke off: {type(error).__name__}") from None
+        else:
+            if not block:
+                self._is_closed = True
+                raise faults.unavailable("the body broke off")
+            return block
+        finally:
+            with self._lock:
+                self._is_reading = False
+            if self._is_closed:
+                self._response.close()
 
     def close(self) -> None:
         """Let the connection go: back to the pool when everything was read, closed otherwise. Any thread may call."""
-        response, self._response = self._response, None
-        if response is None:
-            return
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            is_reading = self._is_reading
         if self._left:
             with suppress(Urllib3Error, OSError, RuntimeError, ValueError):
-                response.shutdown()  # wakes a thread that waits for bytes, and stops B2 sending (and charging) more
-            response.close()
-        response.release_conn()
+                self._response.shutdown()  # wakes a thread that waits for bytes, and stops B2 sending more
+        if not is_reading:  # otherwise the thread that reads closes, once it has woken up
+            self._response.close()
+
+    def _drain(self) -> None:
+        self._response.drain_conn()  # nothing is left to read: this is how the connection returns to its pool
 
 
 def open_download(session: Session, bucket: str, key: str, span: tuple[int, int | None] | None = None) -> Download:
@@ -108,7 +127,9 @@ def stat(session: Session, bucket: str, key: str) -> StoredFile:
         NotFound: no such file.
         BackendError: B2 refused or failed.
     """
-    return from_headers(key, _request(session, "HEAD", bucket, key, {}).headers)
+    response = _request(session, "HEAD", bucket, key, {})
+    response.drain_conn()  # there is no body, but this is how the connection returns to its pool
+    return from_headers(key, response.headers)
 
 
 def _request(
@@ -145,8 +166,7 @@ def _request(
                 if (sock := getattr(response.connection, "sock", None)) is not None:
                     sock.settimeout(budget.READ_TIMEOUT_S)  # from here on, for each block
                 return response
-            body = response.read(_ERROR_BODY_BYTES)
-            response.close()
+            body = _error_body(response)
             if not renewed and faults.is_expired(response.status, body):
                 renewed = True
                 login = session.renew(login)
@@ -156,3 +176,15 @@ def _request(
             asked = faults.retry_after_s(response.headers.get("Retry-After"))
             if not isinstance(error_, Unavailable) or not limit.pause(asked):
                 raise error_
+
+
+def _error_body(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The beginning of an error answer; the connection returns to its pool when that was all."""
+    try:
+        body = response.read(_ERROR_BODY_BYTES)
+    except (Urllib3Error, OSError):
+        body = b""
+    if len(body) == _ERROR_BODY_BYTES:
+        response.close()
+    response.release_conn()
+    return body

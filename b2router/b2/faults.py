@@ -133,7 +133,7 @@ def _ours(error: Exception) -> B2RouterError:
         inner = next((e for e in error.exception_info_list if isinstance(e, (b2.Unauthorized, b2.CapExceeded))), None)
         error = inner or error
     kind = next(ours for theirs, ours in FAULTS.items() if isinstance(error, theirs))
-    if isinstance(error, b2.UnknownError) and str(error).startswith("403 "):
+    if isinstance(error, b2.UnknownError) and str(error.args[:1]).startswith("('403 "):
         kind = CapExceeded  # b2sdk does not know every spelling of a cap
     wait_s = getattr(error, "wait_s", None) or getattr(error, "retry_after_seconds", None)
     return _made(kind, type(error).__name__, wait_s)

@@ -20,10 +20,6 @@ PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 10_000
 """Source: B2 documentation, "Large files"."""
 
-CALL_S = 60.0
-CALL_TRIES = 5
-LISTING_S = 600.0
-
 PAGE_FILES = 1000
 """Files in a page of a listing: what B2 charges as one call. Source: B2 documentation, "b2_list_file_names"."""
 
@@ -87,7 +83,7 @@ def hide(session: Session, bucket: str, key: str) -> None:
         BackendError: B2 refused or failed.
     """
     target = session.bucket(bucket)
-    with budget.limited(budget.Budget(CALL_S, CALL_TRIES)) as limit, faults.translated():
+    with budget.limited(budget.of_storage_call()) as limit, faults.translated():
         limit.begin()
         try:
             target.hide_file(key)
@@ -106,7 +102,7 @@ def list_folder(session: Session, bucket: str, prefix: str) -> tuple[list[str], 
     target = session.bucket(bucket)
     folders: list[str] = []
     files: list[str] = []
-    with budget.limited(budget.Budget(LISTING_S, CALL_TRIES)) as limit, faults.translated():
+    with budget.limited(budget.of_listing()) as limit, faults.translated():
         limit.begin()
         for version, folder in target.ls(prefix, fetch_count=PAGE_FILES):
             limit.begin()  # a page came: the next one has all its tries

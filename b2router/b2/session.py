@@ -161,7 +161,7 @@ class _BudgetedHttp(requests.Session):
         options |= {"timeout": (budget.CONNECT_TIMEOUT_S, read_s), "allow_redirects": False}
         response = super().request(method, url, **options)
         wait_s = faults.retry_after_s(response.headers.get("Retry-After"))
-        if limit is not None and wait_s is not None and wait_s > min(budget.MAX_PAUSE_S, limit.left_s):
+        if limit is not None and wait_s is not None and wait_s > min(limit.max_pause_s, limit.left_s):
             raise faults.OutOfBudget(wait_s)
         return response
 

@@ -96,7 +96,8 @@ def _content_type(stored: StoredFile) -> tuple[str, str]:
     match = _TYPE.match(stored.content_type.strip().lower())
     if match is None or match[1].startswith(("multipart/", "message/")):
         return content_types.UNKNOWN, content_types.UNKNOWN
-    return match[1], f"{match[1]}; charset={match[2]}" if match[2] else match[1]
+    charset = match[2] or ("utf-8" if match[1].startswith("text/") else None)  # browsers would take windows-1252
+    return match[1], f"{match[1]}; charset={charset}" if charset else match[1]
 
 
 def _disposition(name: str, *, is_inline: bool) -> str:

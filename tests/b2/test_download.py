@@ -1,0 +1,208 @@
+"""Bytes from B2: one call, connections that are kept, deadlines that hold, and no wrong body."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from b2router.b2 import budget, objects
+from b2router.b2.download import BLOCK_BYTES, Download, open_download, stat
+from b2router.b2.session import Session
+from b2router.emulator import Emulator
+from b2router.errors import NotFound, RangeNotSatisfiable, Unavailable, UnexpectedAnswer
+
+BUCKET = "acme-shared"
+CONTENT = bytes(range(256)) * 2048  # 512 KiB
+
+
+@pytest.fixture(autouse=True)
+def _stored(session: Session, emulator: Emulator) -> None:
+    for key, content in {"a.bin": CONTENT, "empty": b"", "one": b"1"}.items():
+        objects.upload(
+            session, BUCKET, key, io.BytesIO(content), content_type="x/y", file_info={}, size_bytes=len(content)
+        )
+    emulator.reset_counts()
+
+
+def connections(session: Session) -> int:
+    """How many connections to the download host were opened so far."""
+    pools: Any = session.pool.pools
+    return sum(pools[key].num_connections for key in pools.keys())  # noqa: SIM118 - not a dict
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        pytest.param(None, CONTENT, id="whole"),
+        pytest.param((0, 0), CONTENT[:1], id="first byte"),
+        pytest.param((5, 9), CONTENT[5:10], id="inside"),
+        pytest.param((len(CONTENT) - 1, None), CONTENT[-1:], id="last byte, open end"),
+        pytest.param((10, 10**9), CONTENT[10:], id="past the end is shortened"),
+        pytest.param((0, None), CONTENT, id="from the beginning: B2 answers 200"),
+    ],
+)
+def test_a_span_is_given_whole(span: Any, expected: bytes, session: Session) -> None:
+    download = open_download(session, BUCKET, "a.bin", span)
+    assert b"".join(download) == expected
+    assert download.size_bytes == len(expected)
+    assert download.stored.size_bytes == len(CONTENT)
+
+
+@pytest.mark.parametrize(("key", "span"), [("a.bin", (len(CONTENT), None)), ("empty", (0, None))])
+def test_a_span_without_a_byte_is_an_error(key: str, span: Any, session: Session) -> None:
+    with pytest.raises(RangeNotSatisfiable):
+        open_download(session, BUCKET, key, span)
+
+
+def test_no_block_is_larger_than_promised(session: Session) -> None:
+    assert max(len(block) for block in open_download(session, BUCKET, "a.bin")) <= BLOCK_BYTES
+
+
+def test_one_connection_serves_what_is_read_to_the_end(session: Session) -> None:
+    """Downloads, empty files, HEADs, misses and errors all give it back."""
+    for _ in range(5):
+        assert b"".join(open_download(session, BUCKET, "a.bin")) == CONTENT
+        assert b"".join(open_download(session, BUCKET, "empty")) == b""
+        assert stat(session, BUCKET, "a.bin").size_bytes == len(CONTENT)
+        for ask in (open_download, stat):
+            with pytest.raises(NotFound):
+                ask(session, BUCKET, "gone")
+    assert connections(session) == 1
+
+
+def test_a_download_left_early_gives_its_connection_up(session: Session) -> None:
+    download = open_download(session, BUCKET, "a.bin")
+    next(download)
+    download.close()
+    download.close()
+    assert list(download) == []
+    assert b"".join(open_download(session, BUCKET, "one")) == b"1"
+
+
+def test_closing_wakes_a_thread_that_waits_for_bytes(session: Session, emulator: Emulator) -> None:
+    """A client leaves while B2 stalls: the stream's thread must not be held for the read timeout."""
+    emulator.fail("download", stall_at=1000)
+    download = open_download(session, BUCKET, "a.bin")
+    ended = threading.Event()
+
+    def read() -> None:
+        with pytest.raises(Unavailable):
+            for _ in download:
+                pass
+        ended.set()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.5)
+    download.close()
+    assert ended.wait(3)
+    thread.join()
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
+@pytest.mark.parametrize("at", [0, 1, 300_000, len(CONTENT) - 1])
+def test_a_body_that_ends_early_raises(at: int, reset: bool, session: Session, emulator: Emulator) -> None:
+    emulator.fail("download", cut_at=at, reset=reset)
+    got = 0
+    with pytest.raises(Unavailable, match="broke off"):
+        for block in open_download(session, BUCKET, "a.bin"):
+            got += len(block)
+    assert got <= at
+
+
+def test_a_stalled_body_ends_by_the_timeout(
+    session: Session, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "READ_TIMEOUT_S", 0.5)
+    emulator.fail("download", stall_at=1000)
+    with pytest.raises(Unavailable):
+        list(open_download(session, BUCKET, "a.bin"))
+
+
+# Tries and deadlines
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"status": 503, "code": "service_unavailable"}, id="503"),
+        pytest.param({"status": 500, "code": "internal_error"}, id="500"),
+        pytest.param({"status": 408, "code": "request_timeout"}, id="408"),
+        pytest.param({"status": 429, "code": "too_many_requests", "retry_after": 1}, id="429 with a short wait"),
+        pytest.param({"reset": True}, id="reset"),
+    ],
+)
+def test_a_passing_fault_is_tried_again(fault: dict[str, Any], session: Session, emulator: Emulator) -> None:
+    for operation, ask in (("download", open_download), ("head", stat)):
+        emulator.fail(operation, **fault)
+        answer = ask(session, BUCKET, "one")
+        if isinstance(answer, Download):
+            assert b"".join(answer) == b"1"
+    assert len(emulator.faults_met()) == 2
+
+
+def test_a_lasting_fault_ends_after_three_tries(session: Session, emulator: Emulator) -> None:
+    emulator.fail("download", status=503, code="service_unavailable", times=9)
+    with pytest.raises(Unavailable) as caught:
+        open_download(session, BUCKET, "one")
+    assert caught.value.retry_after_s
+    assert emulator.calls()["download"] == 3
+
+
+def test_a_long_wait_is_passed_on_instead_of_slept(session: Session, emulator: Emulator) -> None:
+    emulator.fail("download", status=429, code="too_many_requests", retry_after=77)
+    with pytest.raises(Unavailable) as caught:
+        open_download(session, BUCKET, "one")
+    assert caught.value.retry_after_s == 77
+    assert emulator.calls()["download"] == 1
+
+
+def test_slow_headers_end_by_the_deadline(session: Session, emulator: Emulator) -> None:
+    session.login()
+    emulator.fail("download", delay_s=5, times=5)
+    began = time.monotonic()
+    with pytest.raises(Unavailable), budget.limited(budget.Budget(seconds=1.0)):
+        open_download(session, BUCKET, "one")
+    assert time.monotonic() - began < 3
+
+
+@pytest.fixture
+def portal() -> Iterator[str]:
+    """Something that answers every request with 200 and a page, as the login page of a network does."""
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with client:
+                    client.recv(65536)
+                    client.sendall(page)
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_does_not_speak_b2_is_no_file(session: Session, portal: str) -> None:
+    """A network's login page must never be served as the file."""
+    session.login().download_url = portal
+    for ask in (open_download, stat):
+        with pytest.raises(UnexpectedAnswer):
+            ask(session, BUCKET, "one")
+
+
+def test_redirects_are_not_followed(session: Session, emulator: Emulator) -> None:
+    """The token goes nowhere but to B2."""
+    emulator.fail("download", status=302, code="moved")
+    with pytest.raises(UnexpectedAnswer):
+        open_download(session, BUCKET, "one")
