@@ -57,7 +57,7 @@ def _documents(alice: User, sam: User) -> Iterator[tuple[Document, str, bytes]]:
         "opening-hours.txt",
         samples.text(
             "Acme Library",
-            "Monday to Friday   9:00 to 19:00\nSaturday          10:00 to 16:00\nSunday            closed",
+            "Monday to Friday   9:00 – 19:00\nSaturday          10:00 – 16:00\nSunday            closed",
             "The book drop beside the door is open at all hours.",
         ),
     )
