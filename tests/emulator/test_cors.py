@@ -23,9 +23,7 @@ def ruled(wire: Wire) -> Wire:
         "exposeHeaders": ["x-bz-content-sha1"],
         "maxAgeSeconds": 60,
     }
-    wire.ok(
-        "b2_update_bucket", accountId=wire.account["accountId"], bucketId=bucket_id, corsRules=[rule]
-    )
+    wire.ok("b2_update_bucket", accountId=wire.account["accountId"], bucketId=bucket_id, corsRules=[rule])
     wire.upload(bucket_id, "a")
     return wire
 

@@ -122,9 +122,7 @@ def test_download_authorization_opens_a_prefix(wire: Wire, ids: dict[str, str]) 
     assert elsewhere.error == (401, "unauthorized")
 
 
-def test_download_authorization_expires(
-    wire: Wire, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_download_authorization_expires(wire: Wire, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """After validDurationInSeconds; the clock is set ahead instead of waiting."""
     import time
 

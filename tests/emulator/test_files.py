@@ -131,9 +131,7 @@ def test_legal_hold_forbids_deleting(wire: Wire, locked: str) -> None:
 def test_default_retention_of_the_bucket(wire: Wire, locked: str) -> None:
     """A new file without its own takes the bucket's."""
     retention = {"mode": "governance", "period": {"duration": 2, "unit": "days"}}
-    wire.ok(
-        "b2_update_bucket", accountId=wire.account["accountId"], bucketId=locked, defaultRetention=retention
-    )
+    wire.ok("b2_update_bucket", accountId=wire.account["accountId"], bucketId=locked, defaultRetention=retention)
     made = wire.upload(locked, "a").json
     until_ms = made["uploadTimestamp"] + 2 * 86_400_000
     assert made["fileRetention"]["value"] == {"mode": "governance", "retainUntilTimestamp": until_ms}

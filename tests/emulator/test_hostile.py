@@ -112,42 +112,42 @@ def test_names_never_become_paths(em: Emulator, tmp_path: Path, name: str) -> No
     assert len(stored[0].name) == 64
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "/file/acme-public/%00",
-        "/file/acme-public/%zz",
-        "/file/acme-public/%ff%fe",
-        "/file/%00/x",
-        "/file//x",
-        "/file/",
-        "/file/acme-public",
-        "/file/acme-public/",
-        "/b2api/v4/b2_download_file_by_id",
-        "/b2api/v4/b2_download_file_by_id?fileId=4_z_f1_d_m_c_v_t_u",
-        "/b2api/v4/b2_download_file_by_id?fileId=" + "4_zx_f1x_d_m_c_v_t_u" + "9" * 50,
-        "/b2api/v4/b2_download_file_by_id?fileId=%ff",
-        "/b2api/v4/b2_nonsense",
-        "/b2api/v5/b2_list_buckets",
-        "/b2api/v4/",
-        "/b2api/v4/b2_list_buckets/extra/../..",
-        "/_emulator/nonsense",
-        "/acme-public/x?X-Amz-Signature=x",
-        "/acme-public/x?" + "&".join(f"X-Amz-{n}=%ff" for n in range(300)),
-        "/file/acme-public/x?" + "&".join(f"a{n}=b" for n in range(200)),
-        "/file/acme-public/x?Authorization=" + "A" * 9000,
-        "/file/acme-public/x?Authorization=4_e30%3D_dnld_" + "0" * 32,
-        "/",
-        "*",
-    ],
-)
+TARGETS = [
+    "/file/acme-public/%00",
+    "/file/acme-public/%zz",
+    "/file/acme-public/%ff%fe",
+    "/file/%00/x",
+    "/file//x",
+    "/file/",
+    "/file/acme-public",
+    "/file/acme-public/",
+    "/b2api/v4/b2_download_file_by_id",
+    "/b2api/v4/b2_download_file_by_id?fileId=4_z_f1_d_m_c_v_t_u",
+    "/b2api/v4/b2_download_file_by_id?fileId=" + "4_zx_f1x_d_m_c_v_t_u" + "9" * 50,
+    "/b2api/v4/b2_download_file_by_id?fileId=%ff",
+    "/b2api/v4/b2_nonsense",
+    "/b2api/v5/b2_list_buckets",
+    "/b2api/v4/",
+    "/b2api/v4/b2_list_buckets/extra/../..",
+    "/_emulator/nonsense",
+    "/acme-public/x?X-Amz-Signature=x",
+    "/acme-public/x?" + "&".join(f"X-Amz-{n}=%ff" for n in range(300)),
+    "/file/acme-public/x?" + "&".join(f"a{n}=b" for n in range(200)),
+    "/file/acme-public/x?Authorization=" + "A" * 9000,
+    "/file/acme-public/x?Authorization=4_e30%3D_dnld_" + "0" * 32,
+    "/",
+    "*",
+]
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "X" * 30])
-def test_strange_addresses(em: Emulator, target: str, method: str) -> None:
-    """A 4xx (or 501 from S3) in the error shape."""
+def test_strange_addresses(em: Emulator, method: str) -> None:
+    """A 4xx (or 501 from S3), and the connection goes on."""
     wire = Wire(em.url, em.key_id, em.key)
-    reply = wire.send(method, target, {"Range": "bytes=9-", "Origin": "null"}, b"{}")
-    assert 400 <= reply.status <= 501
-    assert reply.status != 500
+    statuses = {
+        target: wire.send(method, target, {"Range": "bytes=9-", "Origin": "null"}, b"{}").status for target in TARGETS
+    }
+    assert {target: status for target, status in statuses.items() if not 400 <= status <= 501 or status == 500} == {}
 
 
 SEEDS: list[Any] = [
@@ -219,8 +219,7 @@ def test_an_unread_body_does_not_become_the_next_request(em: Emulator) -> None:
     received = raw(
         em,
         b"POST /b2api/v4/b2_upload_file/x/y HTTP/1.1\r\nHost: x\r\nAuthorization: bad\r\n"
-        b"Content-Length: %d\r\n\r\n%s" % (len(inner), inner)
-        + b"GET /b2api/v4/b2_end HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"Content-Length: %d\r\n\r\n%s" % (len(inner), inner) + b"GET /b2api/v4/b2_end HTTP/1.1\r\nHost: x\r\n\r\n",
     )
     assert received.count(b"HTTP/1.1 ") == 2
     assert [record.operation for record in em.log()] == ["b2_upload_file", "unknown"]

@@ -83,9 +83,7 @@ def test_finish_is_refused_until_it_fits(wire: Wire, staff: str) -> None:
     part(wire, file_id, 3, LAST)
     assert finish(*SHA1S) == (400, "bad_request")
     part(wire, file_id, 2, PART)
-    assert wire.call(
-        "b2_finish_large_file", fileId=file_id, partSha1Array=[SHA1S[0], SHA1S[0], SHA1S[1]]
-    ).status == 200
+    assert wire.call("b2_finish_large_file", fileId=file_id, partSha1Array=[SHA1S[0], SHA1S[0], SHA1S[1]]).status == 200
 
 
 @pytest.mark.parametrize(("number", "code"), [(0, "out_of_range"), (10_001, "out_of_range"), ("x", "bad_request")])

@@ -42,16 +42,12 @@ class Wire:
         self.opened.append(self)
         self.version = version
         basic = "Basic " + base64.b64encode(f"{key_id}:{key}".encode()).decode()
-        reply = self.send(
-            "POST", f"/b2api/v{version}/b2_authorize_account", {"Authorization": basic}, b"{}"
-        )
+        reply = self.send("POST", f"/b2api/v{version}/b2_authorize_account", {"Authorization": basic}, b"{}")
         self.account: dict[str, Any] = reply.json
         self.token: str = self.account.get("authorizationToken", "")
         self._upload_urls: dict[str, tuple[str, str]] = {}
 
-    def send(
-        self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes | None = None
-    ) -> Reply:
+    def send(self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> Reply:
         """Send a request exactly as given."""
         self._connection.request(method, target, body, headers or {})
         response = self._connection.getresponse()
