@@ -62,9 +62,11 @@ class Fault:
     @property
     def refusal(self) -> Refusal | None:
         """The error answer that this fault asks for, if any."""
-        if self.status is None and self.code is None:
+        said = (self.status, self.code, self.message, self.retry_after)
+        if not self.after_commit and all(value is None for value in said):
             return None
-        status = self.status if self.status is not None else STATUSES.get(self.code or "", 500)
+        usual = 500 if self.retry_after is None else 503
+        status = self.status if self.status is not None else STATUSES.get(self.code or "", usual)
         code = self.code if self.code is not None else CODES.get(status, "internal_error")
         message = self.message if self.message is not None else f"fault injected: {code}"
         return Refusal(status, code, message, retry_after_s=self.retry_after)

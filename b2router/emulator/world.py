@@ -23,7 +23,7 @@ class World:
     """One account: its folder, its tokens, its counts and faults."""
 
     def __init__(self, folder: Path, latency_s: float, *, lasting: bool = True) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds the keys
         self.database = Database(folder / "metadata.sqlite3", lasting=lasting)
         self.blobs = Blobs(folder, self.database)
         with self.database.transaction():

@@ -48,6 +48,15 @@ def test_a_code_brings_its_usual_status(em: Emulator, stored: Wire) -> None:
         assert stored.get("acme-public", "file").error == (status, code)
 
 
+def test_half_a_fault_is_completed(em: Emulator, stored: Wire) -> None:
+    """Retry-After alone is a 503; after_commit alone a 500."""
+    em.fail("download", retry_after=2)
+    reply = stored.get("acme-public", "file")
+    assert (reply.error, reply.headers["retry-after"]) == ((503, "service_unavailable"), "2")
+    em.fail("download", after_commit=True)
+    assert stored.get("acme-public", "file").error == (500, "internal_error")
+
+
 def test_only_its_operation_meets_a_fault(em: Emulator, stored: Wire) -> None:
     """HEAD is another operation than GET; a star is any."""
     em.fail("head", status=500)

@@ -24,14 +24,14 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _only_when_asked() -> None:
     if os.environ.get("B2ROUTER_CLIENTS") != "1" and os.environ.get("B2ROUTER_REQUIRE") != "all":
         pytest.skip("set B2ROUTER_CLIENTS=1 to fetch and run other people's clients")
 
 
 @pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tools(_only_when_asked: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of an environment with the b2 command and what b2sdk's integration tests need."""
     folder = tmp_path_factory.mktemp("clients")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
