@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from b2router.emulator import bucket_rules, bucket_store, naming
@@ -18,14 +19,33 @@ MAX_BUCKETS = 100
 
 
 def create(database: Database, name: str, *, public: bool) -> Bucket:
-    """Make a bucket without any caller; for the start of an emulator and for tests."""
-    bucket = Bucket(
-        secrets.token_hex(12),
-        naming.bucket_name(name),
-        bucket_store.PUBLIC if public else bucket_store.PRIVATE,
-    )
-    bucket_store.insert(database, bucket)
+    """Make a bucket without any caller; for the start of an emulator and for tests.
+
+    Raises:
+        ValueError: the name is taken or not allowed.
+    """
+    kind = bucket_store.PUBLIC if public else bucket_store.PRIVATE
+    try:
+        bucket = Bucket(secrets.token_hex(12), naming.bucket_name(name), kind)
+        bucket_store.insert(database, bucket)
+    except Refusal as refusal:
+        raise ValueError(refusal.message) from None
     return bucket
+
+
+def create_missing(database: Database, texts: Iterable[str]) -> None:
+    """Make those buckets that are not there yet, given as NAME, NAME:public or NAME:private.
+
+    Raises:
+        ValueError: another word after the colon, or a name that is not allowed.
+    """
+    existing = {bucket.name.lower() for bucket in bucket_store.every(database)}
+    for text in texts:
+        name, _, kind = text.partition(":")
+        if kind not in ("", "public", "private"):
+            raise ValueError(f"Bucket {text!r}: write NAME, NAME:public or NAME:private.")
+        if name.lower() not in existing:
+            create(database, name, public=kind == "public")
 
 
 def create_bucket(call: Call) -> Json:

@@ -1,4 +1,4 @@
-"""Fault switches: what goes wrong, how often, and proof that it did; set by tests, met by `connection`."""
+"""Fault switches: what goes wrong, how often, and proof that it did; set by tests, met by `exchange`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts and the log of calls; fed by `connection`, read by the Python API and by `control`."""
+"""Counts and the log of calls; fed by `exchange`, read by the Python API and by `control`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acts out faults on the wire: stalls, cuts, truncated and corrupted bodies; called by `connection`."""
+"""Acts out faults on the wire: stalls, cuts, truncated and corrupted bodies; called by `exchange`."""
 
 from __future__ import annotations
 

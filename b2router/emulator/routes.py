@@ -1,4 +1,4 @@
-"""The table of operations: address to function, price class and capability; asked by `connection`."""
+"""The table of operations: address to function, price class and capability; asked by `exchange`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts an answer on a socket: small ones in one write, contents by sendfile; called by `connection`."""
+"""Puts an answer on a socket: small ones in one write, contents by sendfile; called by `exchange`."""
 
 from __future__ import annotations
 

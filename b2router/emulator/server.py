@@ -11,7 +11,6 @@ from types import TracebackType
 
 from b2router.emulator import accounts, bucket_store, buckets, keys
 from b2router.emulator.access import CAPABILITIES
-from b2router.emulator.answers import Refusal
 from b2router.emulator.faults import Fault, MetFault
 from b2router.emulator.listener import Listener
 from b2router.emulator.meter import CallRecord
@@ -127,10 +126,7 @@ class Emulator:
         Raises:
             ValueError: the name is taken or not allowed.
         """
-        try:
-            return buckets.create(self._world.database, name, public=public).id
-        except Refusal as refusal:
-            raise ValueError(refusal.message) from None
+        return buckets.create(self._world.database, name, public=public).id
 
     def create_key(
         self, capabilities: Iterable[str] = CAPABILITIES, bucket: str | None = None, prefix: str | None = None
@@ -240,13 +236,7 @@ class Emulator:
             if self._key is None:
                 self._key = row["secret"] if row is not None else "K005" + secrets.token_urlsafe(20)
             accounts.add_master_key(database, self._key_id, self._key)
-            existing = {bucket.name.lower() for bucket in bucket_store.every(database)}
-            for text in self._buckets:
-                name, _, kind = text.partition(":")
-                if kind not in ("", "public", "private"):
-                    raise ValueError(f"Bucket {text!r}: write NAME, NAME:public or NAME:private.")
-                if name.lower() not in existing:
-                    self.create_bucket(name, public=kind == "public")
+            buckets.create_missing(database, self._buckets)
 
     def _remove_temporary(self) -> None:
         if self._temporary is not None:

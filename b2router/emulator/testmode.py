@@ -1,4 +1,4 @@
-"""The X-Bz-Test-Mode header, made predictable: every third call meets it; called by `connection`.
+"""The X-Bz-Test-Mode header, made predictable: every third call meets it; called by `exchange`.
 
 Source: Backblaze docs, integration checklist. The real service chooses its victims at random.
 """

@@ -1,4 +1,4 @@
-"""What all operations of one emulator share, and one call as they see it; made by `server` and `connection`."""
+"""What all operations of one emulator share, and one call as they see it; made by `server` and `exchange`."""
 
 from __future__ import annotations
 
