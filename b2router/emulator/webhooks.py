@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 ATTEMPTS = 3
 TIMEOUT_S = 5.0
+STOP_S = 1.0  # a delivery under way is left to itself, in a daemon thread
 MAX_WAITING = 1000
 
 
@@ -76,7 +77,7 @@ class Webhooks:
         if thread is not None:
             with contextlib.suppress(queue.Full):
                 self._queue.put_nowait(None)
-            thread.join(timeout=2 * TIMEOUT_S)
+            thread.join(STOP_S)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

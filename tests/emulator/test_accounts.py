@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,27 @@ def test_key_and_tokens_survive_a_restart_of_the_same_folder(tmp_path: Path) -> 
     with Emulator(data_dir=tmp_path) as second:
         assert (second.key_id, second.key) == (first.key_id, first.key)
         assert Wire(second.url, second.key_id, second.key).call("b2_list_keys", token=token).status == 200
+
+
+def test_addresses_are_those_by_which_the_client_came(em: Emulator, wire: Wire) -> None:
+    """A container or another name for loopback; a Host header that is none is not repeated."""
+    basic = {"Authorization": "Basic " + base64.b64encode(f"{em.key_id}:{em.key}".encode()).decode()}
+    for host, expected in [("b2:80", "http://b2:80"), ("[::1]:5", "http://[::1]:5"), ("a/b?c", em.url)]:
+        account = wire.send("GET", "/b2api/v1/b2_authorize_account", basic | {"Host": host}).json
+        assert (account["apiUrl"], account["downloadUrl"]) == (expected, expected)
+
+
+def test_ipv6_loopback() -> None:
+    """Some machines resolve localhost to it."""
+    try:
+        em = Emulator(host="::1")
+        em.start()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with contextlib.closing(Wire(em.url, em.key_id, em.key)) as client:
+        assert client.account["apiInfo"]["storageApi"]["apiUrl"] == em.url
+        assert em.url.startswith("http://[::1]:")
+    em.stop()
 
 
 def test_random_keys_differ_between_folders() -> None:
