@@ -93,9 +93,14 @@ def test_the_first_bytes_come_before_the_last_were_sent(server: Server, b2: Emul
     connection.close()
 
 
-def test_a_body_that_b2_cuts_is_a_visible_break(server: Server, b2: Emulator, big_file: str) -> None:
-    """Content-Length was promised, fewer bytes come, and the connection ends: no client takes that for complete."""
+def test_a_body_that_b2_cuts_once_is_whole(server: Server, b2: Emulator, big_file: str) -> None:
     b2.fail("download", cut_at=5 * MiB)
+    assert hashlib.sha256(server.get(big_file)).digest() == hashlib.sha256(PATTERN * (SIZE // MiB)).digest()
+
+
+def test_a_body_that_b2_keeps_cutting_is_a_visible_break(server: Server, b2: Emulator, big_file: str) -> None:
+    """Content-Length was promised, fewer bytes come, and the connection ends: no client takes that for complete."""
+    b2.fail("download", cut_at=5 * MiB, times=5)
     connection = server.connect()
     connection.request("GET", big_file)
     with pytest.raises((IncompleteRead, ConnectionError)):
@@ -129,6 +134,33 @@ def test_a_head_request_and_a_denial_have_no_body(server: Server, b2: Emulator, 
     assert (denied.status, denied.read()) == (403, b"You may not read this file.\n")
     connection.close()
     assert b2.calls() == {"head": 1}
+
+
+def test_a_kept_connection_stays_usable(server: Server, big_file: str) -> None:
+    """Every status is framed right: the answer that follows on the connection is that of its own request."""
+    address = upload(server, MiB)
+    logged = len(server.log.read_text())
+    connection = server.connect()
+    connection.request("HEAD", address)
+    head = connection.getresponse()
+    etag = head.headers["ETag"]
+    assert head.read() == b""
+    for headers, status, length in [
+        ({"If-None-Match": etag}, 304, 0),
+        ({"If-Match": '"x"'}, 412, None),
+        ({"Range": "bytes=0-9"}, 206, 10),
+        ({"Range": "bytes=99999999-"}, 416, None),
+        ({}, 200, MiB),
+        ({"If-None-Match": etag}, 304, 0),
+        ({"Range": "bytes=-5"}, 206, 5),
+    ]:
+        connection.request("GET", address, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == status
+        assert length is None or len(body) == length
+    connection.close()
+    assert "Traceback" not in server.log.read_text()[logged:]
 
 
 def test_the_log_of_the_server_holds_no_key(server: Server, b2: Emulator, big_file: str) -> None:

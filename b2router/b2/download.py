@@ -2,11 +2,14 @@
 and files.
 
 The request is made with the account's token and a connection pool of our own, because b2sdk's download machinery
-pushes into a file, while a web server pulls. A body that ends early raises; it is never passed off as complete.
+pushes into a file, while a web server pulls. A body that breaks off is resumed from its last byte, by the id of the
+file version, so that two versions never mix; if that fails it raises, and is never passed off as complete.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import threading
 from contextlib import suppress
 from typing import Literal, Self
@@ -18,34 +21,50 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from b2router.b2 import budget, faults
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile, from_headers
-from b2router.errors import Unavailable, UnexpectedAnswer
+from b2router.errors import BackendError, NotFound, Unavailable, UnexpectedAnswer
 
 __all__ = ["BLOCK_BYTES", "Download", "open_download", "stat"]
+
+logger = logging.getLogger("b2router.b2")
 
 BLOCK_BYTES = 256 * 1024
 """The most that is held of a body at a time."""
 
+MAX_RESUMES = 4
+"""How often a body may break off and be resumed, each time with some progress."""
+
 _ERROR_BODY_BYTES = 16 * 1024
+
+Span = tuple[int | None, int | None]
+"""First and last byte, both from 0 and inclusive; no last: to the end; no first: that many bytes from the end."""
 
 
 class Download:
     """An open download: an iterator of blocks that ends when the promised bytes were given, or raises.
 
+    The last block of a whole file is given only when its SHA-1 is right, where B2 knows it.
+
     Attributes:
         stored: what B2 said about the file.
-        size_bytes: how many bytes this download promises.
+        first: the first byte that this download gives, from 0.
+        size_bytes: how many bytes it promises.
     """
 
-    def __init__(self, stored: StoredFile, response: urllib3.BaseHTTPResponse) -> None:
+    def __init__(self, session: Session, stored: StoredFile, response: urllib3.BaseHTTPResponse) -> None:
         self.stored = stored
         self.size_bytes = int(response.headers["Content-Length"])
+        self.first = _first(response.headers.get("Content-Range"))
+        self._session = session
         self._left = self.size_bytes
         self._response = response
+        self._resumes = 0
+        self._left_at_resume = self.size_bytes + 1
+        self._hash = hashlib.sha1(usedforsecurity=False) if stored.sha1 and self._is_whole() else None
         self._lock = threading.Lock()
         self._is_reading = False
         self._is_closed = False
         if not self._left:
-            self._drain()
+            response.drain_conn()  # nothing is left to read: this is how the connection returns to its pool
 
     def __iter__(self) -> Self:
         return self
@@ -54,7 +73,8 @@ class Download:
         """The next bytes, as soon as there are any; at most `BLOCK_BYTES`.
 
         Raises:
-            Unavailable: the connection broke, stalled or was closed before the end of the file.
+            BackendError: the body broke off or stalled and could not be resumed, was closed meanwhile, or is not the
+                file that was stored.
         """
         if not self._left:
             self.close()
@@ -63,23 +83,22 @@ class Download:
                 raise StopIteration
             self._is_reading = True
         try:
-            block = self._response.read1(BLOCK_BYTES)
-            self._left -= len(block)
-            if block and not self._left:
-                self._drain()
-        except (Urllib3Error, OSError) as error:
-            self._is_closed = True
-            raise faults.unavailable(f"the body broke off: {type(error).__name__}") from None
-        else:
-            if not block:
-                self._is_closed = True
-                raise faults.unavailable("the body broke off")
+            block = self._read()
+            self._check(block)
             return block
+        except BackendError:
+            self._is_closed = True
+            raise
         finally:
             with self._lock:
                 self._is_reading = False
             if self._is_closed:
                 self._response.close()
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether all promised bytes were given."""
+        return not self._left
 
     def close(self) -> None:
         """Let the connection go: back to the pool when everything was read, closed otherwise. Any thread may call."""
@@ -94,27 +113,73 @@ class Download:
         if not is_reading:  # otherwise the thread that reads closes, once it has woken up
             self._response.close()
 
-    def _drain(self) -> None:
-        self._response.drain_conn()  # nothing is left to read: this is how the connection returns to its pool
+    def _is_whole(self) -> bool:
+        return self.size_bytes == self.stored.size_bytes
+
+    def _read(self) -> bytes:
+        while True:
+            try:
+                block = self._response.read1(BLOCK_BYTES)
+                what = "the body broke off"
+            except (Urllib3Error, OSError) as error:
+                block, what = b"", f"the body broke off: {type(error).__name__}"
+            if block:
+                self._left -= len(block)
+                if not self._left:
+                    self._response.drain_conn()  # nothing is left to read, see above
+                return block
+            if self._is_closed or self._resumes == MAX_RESUMES or self._left == self._left_at_resume:
+                raise faults.unavailable(what)
+            self._resume()
+
+    def _resume(self) -> None:
+        self._resumes += 1
+        self._left_at_resume = self._left
+        self._response.close()
+        first, last = self.first + self.size_bytes - self._left, self.first + self.size_bytes - 1
+        path = f"/b2api/v4/b2_download_file_by_id?fileId={quote(self.stored.file_id, safe='')}"
+        try:
+            response = _request(self._session, "GET", path, {"Range": f"bytes={first}-{last}"})
+        except NotFound:
+            raise faults.unavailable("the file was deleted while it was being read") from None
+        self._response = response
+        again = from_headers(self.stored.key, response.headers)
+        size_bytes = int(response.headers.get("Content-Length", -1))
+        if (again.file_id, _first(response.headers.get("Content-Range")), size_bytes) != (
+            self.stored.file_id,
+            first,
+            self._left,
+        ):
+            raise UnexpectedAnswer("A download was to be resumed, and something else came.")
+
+    def _check(self, block: bytes) -> None:
+        if self._hash is None:
+            return
+        self._hash.update(block)
+        if not self._left and self._hash.hexdigest() != self.stored.sha1:
+            logger.error("A file that B2 sent does not have its SHA-1; file id %s.", self.stored.file_id)
+            raise UnexpectedAnswer("The bytes that came do not have the SHA-1 of the file.")
 
 
-def open_download(session: Session, bucket: str, key: str, span: tuple[int, int | None] | None = None) -> Download:
+def open_download(session: Session, bucket: str, key: str, span: Span | None = None) -> Download:
     """Ask B2 for a file; the body waits in the connection.
 
     Args:
         session: of the account that may read the bucket.
         bucket: its name.
         key: of the file; its name has passed the gate.
-        span: first byte and last byte (inclusive; None for the end), both from 0; None for the whole file. B2 shortens
-            a span that ends past the end.
+        span: which bytes; None for the whole file. B2 shortens a span that goes past the end.
     Raises:
         NotFound: no such file.
+        RangeNotSatisfiable: the file has no byte of the span.
         BackendError: B2 refused or failed.
     """
-    headers = {"Range": f"bytes={span[0]}-{'' if span[1] is None else span[1]}"} if span else {}
-    response = _request(session, "GET", bucket, key, headers)
+    headers = {}
+    if span is not None:
+        headers["Range"] = f"bytes={'' if span[0] is None else span[0]}-{'' if span[1] is None else span[1]}"
+    response = _request(session, "GET", _path(bucket, key), headers)
     try:
-        return Download(from_headers(key, response.headers), response)
+        return Download(session, from_headers(key, response.headers), response)
     except (UnexpectedAnswer, KeyError, ValueError):
         response.close()
         raise UnexpectedAnswer("A download was answered without the headers that B2 sends.") from None
@@ -127,13 +192,22 @@ def stat(session: Session, bucket: str, key: str) -> StoredFile:
         NotFound: no such file.
         BackendError: B2 refused or failed.
     """
-    response = _request(session, "HEAD", bucket, key, {})
+    response = _request(session, "HEAD", _path(bucket, key), {})
     response.drain_conn()  # there is no body, but this is how the connection returns to its pool
     return from_headers(key, response.headers)
 
 
+def _path(bucket: str, key: str) -> str:
+    return f"/file/{bucket}/{quote(key, safe='/')}"
+
+
+def _first(content_range: str | None) -> int:
+    """The first byte that a Content-Range names; 0 for a whole file, which has none."""
+    return int(content_range.removeprefix("bytes ").partition("-")[0]) if content_range else 0
+
+
 def _request(
-    session: Session, method: Literal["GET", "HEAD"], bucket: str, key: str, headers: dict[str, str]
+    session: Session, method: Literal["GET", "HEAD"], path: str, headers: dict[str, str]
 ) -> urllib3.BaseHTTPResponse:
     """One call on the download host, tried again within the budget. The answer is 200 or 206, its body unread."""
     with budget.limited() as limit:
@@ -143,15 +217,14 @@ def _request(
         while True:
             if not limit.take_try():
                 raise faults.unavailable("no time left")
-            url = f"{login.download_url}/file/{bucket}/{quote(key, safe='/')}"
             timeout = urllib3.Timeout(
                 connect=min(budget.CONNECT_TIMEOUT_S, limit.left_s), read=min(budget.READ_TIMEOUT_S, limit.left_s)
             )
             try:
                 response = session.pool.request(
                     method,
-                    url,
-                    headers={"Authorization": login.token, **headers},
+                    login.download_url + path,
+                    headers={**session.pool.headers, "Authorization": login.token, **headers},
                     timeout=timeout,
                     preload_content=False,
                     decode_content=False,

@@ -186,6 +186,7 @@ def _pool(realm: str) -> urllib3.PoolManager:
         "num_pools": 4,
         "maxsize": POOL_CONNECTIONS,
         "retries": False,
+        "headers": {"User-Agent": f"b2router/{__version__}"},
         "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where(),
     }
     address = urlsplit(realm if "://" in realm else "https://backblazeb2.com")

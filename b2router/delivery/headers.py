@@ -15,7 +15,7 @@ from b2router import content_types
 from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
 
-__all__ = ["for_denial", "for_file"]
+__all__ = ["INLINE_TYPES", "OF_NOT_MODIFIED", "for_denial", "for_file"]
 
 INLINE_TYPES = frozenset(
     {
@@ -46,6 +46,10 @@ INLINE_TYPES = frozenset(
 )
 """Types that no browser runs as code in the site's name. All others are offered as a download."""
 
+OF_NOT_MODIFIED = frozenset({"Cache-Control", "Content-Length", "ETag", "Last-Modified"})
+"""Which of a file's headers a 304 repeats. Source: RFC 9110, 15.4.5; the length, because CommonMiddleware would put in
+a wrong one, see 8.6."""
+
 _TYPE = re.compile(
     r"([a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*)\s*(?:;\s*charset=\"?([\w-]+)\"?\s*)?(?:;|$)"
 )
@@ -67,6 +71,7 @@ def for_file(profile: BucketProfile, name: str, stored: StoredFile) -> dict[str,
     headers = {
         "Content-Type": content_type,
         "Content-Length": str(stored.size_bytes),
+        "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition(name, is_inline=is_inline),
         "ETag": f'"{blake2s(stored.file_id.encode(), digest_size=16).hexdigest()}"',
         "Last-Modified": http_date(stored.uploaded_at.timestamp()),

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.conf import settings
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotModified,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.http.response import HttpResponseBase
 
 from b2router import names
+from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
-from b2router.delivery import headers
+from b2router.delivery import conditions, headers, ranges
 from b2router.delivery.addresses import public_address
-from b2router.errors import BackendError, NotFound, UnexpectedAnswer
+from b2router.errors import BackendError, NotFound, RangeNotSatisfiable, UnexpectedAnswer
 from b2router.router import current_router
+
+if TYPE_CHECKING:
+    from b2router.b2.download import Download
 
 __all__ = ["FileResponse", "denial_headers", "plain", "respond"]
 
@@ -31,14 +42,22 @@ STREAM_THREADS = 64
 other work."""
 
 
+SMALL_BYTES = 64 * 1024
+"""What is read at once and sent in one piece: streaming costs more than it spares."""
+
+
 class FileResponse(StreamingHttpResponse):
     """A streamed file under WSGI and ASGI alike: under ASGI each block is pulled in a thread, as it is needed."""
 
+    def __init__(self, body: Download, status: int) -> None:
+        super().__init__(body, status=status)
+        self._body = body
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        pull = sync_to_async(next, thread_sensitive=False, executor=_threads(os.getpid()))
         blocks = iter(self)
-        pull = sync_to_async(_next, thread_sensitive=False, executor=_threads(os.getpid()))
-        while (block := await pull(blocks)) is not None:
-            yield block
+        while not self._body.is_exhausted:
+            yield await pull(blocks)
 
 
 def respond(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResponseBase:
@@ -49,8 +68,8 @@ def respond(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResp
         profile: whose file it is.
         name: the file name, which has passed the gate.
     Returns:
-        The file; a redirect to its address at B2 or the CDN, when the profile is delivered from there; or 404, 502 or
-        503 with fixed text: what B2 said is never passed on.
+        The file or the part that was asked for; 304 or 412; a redirect to its address at B2 or the CDN, when the
+        profile is delivered from there; or 404, 416, 502 or 503 with fixed text: what B2 said is never passed on.
     """
     if (address := public_address(profile, name)) is not None:
         return _with(HttpResponseRedirect(address), headers.for_denial(profile))
@@ -73,6 +92,8 @@ _TEXTS = {
     403: "You may not read this file.",
     404: "There is no such file.",
     405: "This address can be read only.",
+    412: "The file is not the one you expected.",
+    416: "The file has no byte of this range.",
     502: "The file store gave an answer that makes no sense.",
     503: "The file store cannot be reached right now. Please try again later.",
 }
@@ -85,16 +106,82 @@ def plain(profile: BucketProfile, status: int) -> HttpResponse:
 
 
 def _file(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResponseBase:
+    """Conditions first, because they can spare the download; then the bytes, in one call."""
     from b2router.b2 import download  # loads b2sdk, hence with the first file and not with the URLconf
     from b2router.b2.session import for_account
 
-    session = for_account(current_router().config.account(profile.account), profile.account)
-    key = names.key(profile.location, name)
-    if request.method == "HEAD":
-        stored = download.stat(session, profile.bucket, key)
-        return _with(HttpResponse(), headers.for_file(profile, name, stored))
-    body = download.open_download(session, profile.bucket, key)
-    return _with(FileResponse(body), headers.for_file(profile, name, body.stored))
+    account = current_router().config.account(profile.account)
+    place = for_account(account, profile.account), profile.bucket, names.key(profile.location, name)
+    if request.method == "HEAD" or conditions.are_given(request):
+        stored = download.stat(*place)
+        fields = headers.for_file(profile, name, stored)
+        if (decided := _without_bytes(request, profile, stored, fields)) is not None:
+            return decided
+        if request.method == "HEAD":
+            return _of_file(HttpResponse(), fields)
+    wanted = ranges.parse(request.headers.get("Range"))
+    try:
+        body = download.open_download(*place, span=wanted.span if wanted else None)
+    except RangeNotSatisfiable:
+        return _no_such_range(wanted, profile, name, download.stat(*place))
+    fields = headers.for_file(profile, name, body.stored)
+    if (decided := _without_bytes(request, profile, body.stored, fields)) is not None:
+        body.close()  # another version came than the one that was looked at
+        return decided
+    if wanted and not conditions.range_holds(request.headers.get("If-Range"), fields["ETag"], body.stored.uploaded_at):
+        body.close()
+        body = download.open_download(*place)
+        return _of_file(_sending(body), headers.for_file(profile, name, body.stored))
+    part = wanted.within(body.stored.size_bytes) if wanted else None
+    if part is None:
+        return _of_file(_sending(body), fields)
+    if (body.first, body.size_bytes) != (part.first, part.size_bytes):
+        body.close()
+        raise UnexpectedAnswer("B2 was asked for a range and sent another.")
+    response = _of_file(_sending(body, status=206), fields)
+    response["Content-Length"] = str(part.size_bytes)
+    response["Content-Range"] = part.content_range(body.stored.size_bytes)
+    return response
+
+
+def _without_bytes(
+    request: HttpRequest, profile: BucketProfile, stored: StoredFile, fields: Mapping[str, str]
+) -> HttpResponse | None:
+    """304 or 412, when the request's conditions ask for it."""
+    match conditions.status(request, fields["ETag"], stored.uploaded_at):
+        case 304:
+            return _with(HttpResponseNotModified(), {k: v for k, v in fields.items() if k in headers.OF_NOT_MODIFIED})
+        case 412:
+            return plain(profile, 412)
+        case _:
+            return None
+
+
+def _no_such_range(
+    wanted: ranges.Wanted | None, profile: BucketProfile, name: str, stored: StoredFile
+) -> HttpResponseBase:
+    """416 with the size of the file; or the whole of an empty one, when its last bytes were asked for."""
+    fields = headers.for_file(profile, name, stored)
+    if wanted and wanted.suffix and not stored.size_bytes:
+        return _of_file(HttpResponse(), fields)
+    response = plain(profile, 416)
+    response["Content-Range"] = f"bytes */{stored.size_bytes}"
+    return response
+
+
+def _sending(body: Download, status: int = 200) -> HttpResponseBase:
+    if body.size_bytes > SMALL_BYTES:
+        return FileResponse(body, status)
+    return HttpResponse(b"".join(body), status=status)
+
+
+def _of_file(response: Response, fields: Mapping[str, str]) -> Response:
+    """The answer with the file's headers, kept from being compressed: GZipMiddleware would compress even a part, and
+    drop its length."""
+    _with(response, fields)
+    if "Content-Encoding" not in fields and any(path.endswith("GZipMiddleware") for path in settings.MIDDLEWARE):
+        response["Content-Encoding"] = "identity"
+    return response
 
 
 def denial_headers(profile: BucketProfile) -> dict[str, str]:
@@ -106,10 +193,6 @@ def _with(response: Response, fields: Mapping[str, str]) -> Response:
     for field, value in fields.items():
         response[field] = value
     return response
-
-
-def _next(blocks: Iterator[bytes]) -> bytes | None:
-    return next(blocks, None)  # a StopIteration cannot leave a thread for a coroutine
 
 
 @cache

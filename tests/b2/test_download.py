@@ -107,22 +107,82 @@ def test_closing_wakes_a_thread_that_waits_for_bytes(session: Session, emulator:
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
 @pytest.mark.parametrize("at", [0, 1, 300_000, len(CONTENT) - 1])
-def test_a_body_that_ends_early_raises(at: int, reset: bool, session: Session, emulator: Emulator) -> None:
+def test_a_body_that_breaks_off_is_resumed(at: int, reset: bool, session: Session, emulator: Emulator) -> None:
+    """From its last byte, by one further call."""
     emulator.fail("download", cut_at=at, reset=reset)
+    assert b"".join(open_download(session, BUCKET, "a.bin")) == CONTENT
+    assert emulator.calls() == {"download": 2}
+    resumed = emulator.log()[-1]
+    assert resumed.path == "/b2api/v4/b2_download_file_by_id"
+    if not reset:  # after a reset, what waited in the socket is lost and asked for again
+        assert resumed.headers["range"] == f"bytes={at}-{len(CONTENT) - 1}"
+
+
+def test_a_part_is_resumed_within_itself(session: Session, emulator: Emulator) -> None:
+    emulator.fail("download", cut_at=50)
+    assert b"".join(open_download(session, BUCKET, "a.bin", (1000, 1999))) == CONTENT[1000:2000]
+    assert emulator.log()[-1].headers["range"] == "bytes=1050-1999"
+
+
+@pytest.mark.parametrize("at", [0, 70_000])
+def test_a_body_that_breaks_off_again_and_again_raises(at: int, session: Session, emulator: Emulator) -> None:
+    """At most four times with some progress each, and at once without."""
+    emulator.fail("download", cut_at=at, times=20)
     got = 0
     with pytest.raises(Unavailable, match="broke off"):
         for block in open_download(session, BUCKET, "a.bin"):
             got += len(block)
-    assert got <= at
+    assert got == 5 * at
+    assert emulator.calls() == {"download": 5 if at else 2}
 
 
-def test_a_stalled_body_ends_by_the_timeout(
+def test_a_file_that_is_replaced_meanwhile_is_resumed_at_its_own_version(session: Session, emulator: Emulator) -> None:
+    """Never one half of each."""
+    emulator.fail("download", cut_at=300_000)
+    download = open_download(session, BUCKET, "a.bin")
+    got = next(download)
+    other = io.BytesIO(CONTENT[::-1])
+    objects.upload(session, BUCKET, "a.bin", other, content_type="x/y", file_info={}, size_bytes=len(CONTENT))
+    assert got + b"".join(download) == CONTENT
+
+
+def test_a_file_that_is_deleted_meanwhile_raises(session: Session, emulator: Emulator) -> None:
+    emulator.fail("download", cut_at=300_000)
+    download = open_download(session, BUCKET, "a.bin")
+    session.bucket(BUCKET).delete_file_version(download.stored.file_id, "a.bin")
+    with pytest.raises(Unavailable, match="deleted"):
+        list(download)
+
+
+def test_another_answer_to_a_resume_raises(session: Session, emulator: Emulator) -> None:
+    emulator.fail("download", cut_at=300_000)
+    download = open_download(session, BUCKET, "a.bin")
+    emulator.fail("download", truncate_at=10)
+    with pytest.raises((Unavailable, UnexpectedAnswer)):
+        list(download)
+
+
+@pytest.mark.parametrize("fault", [{"corrupt": True}, {"wrong_sha1": True}])
+def test_the_last_block_of_a_wrong_body_is_held_back(
+    fault: dict[str, Any], session: Session, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bit rot: whoever waits for all the bytes that were promised waits in vain."""
+    emulator.fail("download", **fault)
+    got = 0
+    with pytest.raises(UnexpectedAnswer, match="SHA-1"):
+        for block in open_download(session, BUCKET, "a.bin"):
+            got += len(block)
+    assert got < len(CONTENT)
+    assert "SHA-1" in caplog.text
+
+
+def test_a_stalled_body_is_resumed_after_the_timeout(
     session: Session, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "READ_TIMEOUT_S", 0.5)
     emulator.fail("download", stall_at=1000)
-    with pytest.raises(Unavailable):
-        list(open_download(session, BUCKET, "a.bin"))
+    assert b"".join(open_download(session, BUCKET, "a.bin")) == CONTENT
+    assert emulator.calls() == {"download": 2}
 
 
 # Tries and deadlines

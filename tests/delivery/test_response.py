@@ -1,0 +1,184 @@
+"""Whole answers of the proxy: status, headers, bytes, and what each costs in calls and in bytes pulled from B2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.test import Client, override_settings
+from django.utils.http import http_date
+
+from b2router import get_storage
+from b2router.emulator import Emulator
+from tests.conftest import Configure
+
+pytestmark = pytest.mark.django_db  # the end of a request closes old connections
+
+CONTENT = bytes(range(256)) * 4096  # 1 MiB
+SIZE = len(CONTENT)
+URL = "/b2/a.bin"
+
+
+@pytest.fixture(autouse=True)
+def _stored(configure: Configure, emulator: Emulator) -> None:
+    get_storage("public").save("a.bin", ContentFile(CONTENT))
+    get_storage("public").save("empty", ContentFile(b""))
+    emulator.reset_counts()
+
+
+def ask(url: str = URL, method: str = "GET", **headers: str) -> Any:
+    answer: Any = Client().generic(method, url, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    answer.body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    answer.close()
+    return answer
+
+
+def etag() -> str:
+    return str(ask(method="HEAD")["ETag"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "last"),
+    [
+        pytest.param("bytes=0-0", 0, 0, id="first byte: what players probe with"),
+        pytest.param("bytes=0-99", 0, 99, id="beginning"),
+        pytest.param("bytes=1000-1999", 1000, 1999, id="middle"),
+        pytest.param("bytes=1000000-", 1000000, SIZE - 1, id="open end"),
+        pytest.param("bytes=-1", SIZE - 1, SIZE - 1, id="last byte"),
+        pytest.param("bytes=-500", SIZE - 500, SIZE - 1, id="suffix"),
+        pytest.param("bytes=1048570-99999999", 1048570, SIZE - 1, id="clamped"),
+        pytest.param("bytes=0-", 0, SIZE - 1, id="all of it: B2 answers 200"),
+        pytest.param("bytes=-99999999", 0, SIZE - 1, id="longer suffix: B2 answers 200"),
+        pytest.param(f"bytes=0-{SIZE}", 0, SIZE - 1, id="past the end: B2 answers 200"),
+    ],
+)
+def test_a_range_pulls_its_bytes_and_no_more(wanted: str, first: int, last: int, emulator: Emulator) -> None:
+    answer = ask(range=wanted)
+    assert answer.status_code == 206
+    assert answer["Content-Range"] == f"bytes {first}-{last}/{SIZE}"
+    assert answer["Content-Length"] == str(last - first + 1)
+    assert answer.body == CONTENT[first : last + 1]
+    assert emulator.calls() == {"download": 1}
+    assert emulator.bytes_out() == last - first + 1
+
+
+@pytest.mark.parametrize(
+    "ignored", ["bytes=0-1,5-6", "items=0-1", "bytes=9-1", "bytes=-", "nonsense", "bytes=" + "0-0," * 999]
+)
+def test_what_is_no_single_range_gets_the_whole_file(ignored: str, emulator: Emulator) -> None:
+    answer = ask(range=ignored)
+    assert (answer.status_code, answer.body) == (200, CONTENT)
+    assert "Content-Range" not in answer
+    assert emulator.calls() == {"download": 1}
+
+
+@pytest.mark.parametrize(("url", "wanted", "size"), [(URL, f"bytes={SIZE}-", SIZE), ("/b2/empty", "bytes=0-", 0)])
+def test_a_range_without_a_byte_is_told_the_size(url: str, wanted: str, size: int, emulator: Emulator) -> None:
+    answer = ask(url, range=wanted)
+    assert (answer.status_code, answer["Content-Range"]) == (416, f"bytes */{size}")
+    assert answer.body == b"The file has no byte of this range.\n"
+    assert answer["Cache-Control"] == "no-store"
+    assert emulator.calls() == {"download": 1, "head": 1}
+
+
+def test_the_last_bytes_of_an_empty_file_are_the_whole_of_it() -> None:
+    answer = ask("/b2/empty", range="bytes=-5")
+    assert (answer.status_code, answer.body, answer["Content-Length"]) == (200, b"", "0")
+
+
+def test_an_empty_file_is_served(emulator: Emulator) -> None:
+    answer = ask("/b2/empty")
+    assert (answer.status_code, answer.body, answer["Content-Length"]) == (200, b"", "0")
+
+
+def test_a_range_of_another_version_gets_the_whole_file(emulator: Emulator) -> None:
+    """RFC 9110, 13.1.5."""
+    current = etag()
+    emulator.reset_counts()
+    assert ask(range="bytes=0-9", if_range=current).status_code == 206
+    assert emulator.calls() == {"download": 1}
+    assert ask(range="bytes=0-9", if_range='"another"').body == CONTENT
+    assert ask(range="bytes=0-9", if_range=f"W/{current}").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_the_client_has_is_not_sent_again(method: str, emulator: Emulator) -> None:
+    current = etag()
+    emulator.reset_counts()
+    answer = ask(method=method, if_none_match=f'"x", W/{current}')
+    assert (answer.status_code, answer.body) == (304, b"")
+    assert {name for name, _ in answer.items()} >= {"ETag", "Cache-Control", "Last-Modified"}
+    assert not {"Content-Type", "Content-Disposition"} & {name for name, _ in answer.items()}
+    assert answer["Content-Length"] == str(SIZE)  # RFC 9110, 8.6: that of the 200, or none
+    assert emulator.calls() == {"head": 1}
+    assert emulator.bytes_out() == 0
+
+
+def test_conditions_are_decided_before_the_range(emulator: Emulator) -> None:
+    """RFC 9110, 13.2.2."""
+    current = etag()
+    emulator.reset_counts()
+    assert ask(range="bytes=0-9", if_none_match=current).status_code == 304
+    assert ask(range="bytes=0-9", if_match='"another"').status_code == 412
+    assert emulator.calls() == {"head": 2}
+    assert ask(range="bytes=0-9", if_match=current).body == CONTENT[:10]
+
+
+def test_dates_are_compared_too() -> None:
+    modified = ask(method="HEAD")["Last-Modified"]
+    assert ask(if_modified_since=modified).status_code == 304
+    assert ask(if_modified_since=http_date(0)).status_code == 200
+    assert ask(if_unmodified_since=http_date(1)).status_code == 412
+
+
+def test_head_ignores_range() -> None:
+    """RFC 9110, 14.2: it is defined for GET."""
+    answer = ask(method="HEAD", range="bytes=0-9")
+    assert (answer.status_code, answer["Content-Length"]) == (200, str(SIZE))
+
+
+def test_a_new_version_between_look_and_download_is_what_is_sent(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Length, ETag and bytes are of one version, and the conditions are decided for it."""
+    from b2router.b2 import download
+
+    old = etag()
+    looked = download.stat
+
+    def replaced_after_look(*place: Any) -> Any:
+        stored = looked(*place)
+        with get_storage("public").open("a.bin", "wb") as file:
+            file.write(b"new")
+        return stored
+
+    monkeypatch.setattr(download, "stat", replaced_after_look)
+    answer = ask(if_match=old)
+    assert answer.status_code == 412
+    monkeypatch.undo()
+    monkeypatch.setattr(download, "stat", replaced_after_look)
+    answer = ask(if_none_match=old)
+    assert (answer.status_code, answer.body, answer["Content-Length"]) == (200, b"new", "3")
+    assert answer["ETag"] != old
+
+
+@pytest.mark.parametrize(
+    "middleware",
+    [
+        "django.middleware.gzip.GZipMiddleware",
+        "django.middleware.http.ConditionalGetMiddleware",
+    ],
+)
+def test_middleware_in_the_chain_spoils_nothing(middleware: str, settings: Any) -> None:
+    """GZip would compress a part and drop its length; ConditionalGet would drop an open download."""
+    with override_settings(MIDDLEWARE=[middleware, *settings.MIDDLEWARE]):
+        get_storage("public").save("a.txt", ContentFile(b"words " * 1000))
+        whole = ask("/b2/a.txt", accept_encoding="gzip")
+        part = ask("/b2/a.txt", accept_encoding="gzip", range="bytes=0-499")
+        same = ask("/b2/a.txt", accept_encoding="gzip", if_none_match=whole["ETag"])
+    assert (whole.status_code, whole.body, whole["Content-Length"]) == (200, b"words " * 1000, "6000")
+    assert (part.status_code, part["Content-Length"], len(part.body)) == (206, "500", 500)
+    assert part["ETag"] == whole["ETag"]
+    assert not whole["ETag"].startswith("W/")
+    assert same.status_code == 304
