@@ -118,6 +118,17 @@ def test_many_pages_agree_with_a_model(em: Emulator, wire: Wire, staff: str) -> 
         assert pages(wire, "b2_list_file_names", size, bucketId=staff, delimiter="/") == folded
 
 
+def test_a_page_larger_than_a_batch_of_the_database(wire: Wire) -> None:
+    """Rows are read five hundred at a time, across versions of one name and across names."""
+    bucket_id = wire.bucket_id("acme-public")
+    made = [wire.upload(bucket_id, "many").json["fileId"] for _ in range(510)]
+    made += [wire.upload(bucket_id, f"name{number:04}").json["fileId"] for number in range(510)]
+    listed = wire.ok("b2_list_file_versions", bucketId=bucket_id, maxFileCount=2000)["files"]
+    assert [entry["fileId"] for entry in listed] == made[509::-1] + made[510:]
+    listed = wire.ok("b2_list_file_names", bucketId=bucket_id, maxFileCount=2000)["files"]
+    assert [entry["fileId"] for entry in listed] == made[509:]
+
+
 @pytest.mark.parametrize("count", [-1, 10_001, "5", 1.5, True])
 def test_bad_page_sizes_are_refused(wire: Wire, staff: str, count: object) -> None:
     """1 to 10,000; zero asks for the default."""
