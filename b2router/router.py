@@ -18,7 +18,7 @@ from django.core.signals import setting_changed
 from b2router.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from b2router.config import BackblazeConfig, BucketProfile
+    from b2router.config import Account, BackblazeConfig, BucketProfile
 
 __all__ = ["Router", "Target", "current_router", "isolation_problems", "reload"]
 
@@ -47,6 +47,7 @@ class Router:
         self.config = config
         self.profiles: Mapping[str, BucketProfile] = MappingProxyType(dict(config.profiles))
         self.aliases: Mapping[str, str] = MappingProxyType({name: name for name in config.profiles} | config.storages)
+        self._accounts = {profile.account: config.account(profile.account) for profile in config.profiles.values()}
         self._routes = tuple((profile.route, name) for name, profile in config.profiles.items() if profile.route)
 
     def profile(self, alias: str) -> BucketProfile:
@@ -67,6 +68,10 @@ class Router:
                     f"Did you mean '{near[0]}'?" if near else "Add it to BACKBLAZE_CONFIG['storages'].",
                 )
             ) from None
+
+    def account(self, profile: BucketProfile) -> Account | None:
+        """The application key of a profile; None when it is not configured."""
+        return self._accounts[profile.account]
 
     def match(self, path: str) -> Target | None:
         """What a path below the include stands for; None when no route begins it. Routes never overlap."""

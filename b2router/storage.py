@@ -190,8 +190,8 @@ class B2Storage(Storage):
     def _session(self) -> Session:
         from b2router.b2.session import for_account
 
-        account = self.profile.account
-        return for_account(current_router().config.account(account), account)
+        profile = self.profile
+        return for_account(current_router().account(profile), profile.account)
 
     def _key(self, name: str) -> str:
         return names.key(self.profile.location, name)

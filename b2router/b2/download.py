@@ -221,11 +221,12 @@ def _request(
                 connect=min(budget.CONNECT_TIMEOUT_S, limit.left_s), read=min(budget.READ_TIMEOUT_S, limit.left_s)
             )
             try:
-                response = session.pool.request(
+                response = login.host.urlopen(
                     method,
-                    login.download_url + path,
-                    headers={**session.pool.headers, "Authorization": login.token, **headers},
+                    path,
+                    headers={**login.host.headers, "Authorization": login.token, **headers},
                     timeout=timeout,
+                    retries=False,
                     preload_content=False,
                     decode_content=False,
                     redirect=False,

@@ -35,16 +35,21 @@ _TRUSTED_DOMAINS = (".backblazeb2.com", ".backblaze.com", ".backblaze.net")
 
 
 class Login:
-    """What B2 answered to an authorisation: the token and where to download with it."""
+    """What B2 answered to an authorisation: the token, and the host that downloads with it.
 
-    __slots__ = ("download_url", "token")
+    Attributes:
+        token: goes into the header Authorization, as it is.
+        host: kept connections to B2's download host.
+    """
 
-    def __init__(self, token: str, download_url: str) -> None:
+    __slots__ = ("host", "token")
+
+    def __init__(self, token: str, host: urllib3.HTTPConnectionPool) -> None:
         self.token = token
-        self.download_url = download_url
+        self.host = host
 
     def __repr__(self) -> str:
-        return f"Login(token=<hidden>, download_url={self.download_url!r})"
+        return f"Login(token=<hidden>, host={self.host.host!r})"
 
 
 class Session:
@@ -71,7 +76,7 @@ class Session:
             ),
         )
         self.api.session.authorize_automatically = self._renew_for_sdk
-        self.pool = _pool(account.realm)
+        self._pool = _pool(account.realm)
 
     def __repr__(self) -> str:
         return f"Session(realm={self._account.realm!r})"
@@ -79,7 +84,7 @@ class Session:
     def close(self) -> None:
         """Close the kept connections; a later call opens others."""
         self._http.close()
-        self.pool.clear()
+        self._pool.clear()
 
     def login(self) -> Login:
         """The login in force; the first caller logs in, the others wait for it.
@@ -140,7 +145,7 @@ class Session:
         info = self.api.account_info
         for address in (info.get_api_url(), info.get_download_url()):
             _check_address(address, account.realm)
-        return Login(info.get_account_auth_token(), info.get_download_url())
+        return Login(info.get_account_auth_token(), self._pool.connection_from_url(info.get_download_url()))
 
     def _renew_for_sdk(self) -> bool:
         """b2sdk's own re-authorisation, after a call with an expired token: through the one lock."""
@@ -191,7 +196,7 @@ def _pool(realm: str) -> urllib3.PoolManager:
     }
     address = urlsplit(realm if "://" in realm else "https://backblazeb2.com")
     proxy = getproxies().get(address.scheme)
-    if proxy and not proxy_bypass(address.hostname or ""):
+    if proxy and address.scheme == "https" and not proxy_bypass(address.hostname or ""):
         return urllib3.ProxyManager(proxy, **options)
     return urllib3.PoolManager(**options)
 

@@ -110,8 +110,11 @@ def _file(request: HttpRequest, profile: BucketProfile, name: str) -> HttpRespon
     from b2router.b2 import download  # loads b2sdk, hence with the first file and not with the URLconf
     from b2router.b2.session import for_account
 
-    account = current_router().config.account(profile.account)
-    place = for_account(account, profile.account), profile.bucket, names.key(profile.location, name)
+    place = (
+        for_account(current_router().account(profile), profile.account),
+        profile.bucket,
+        names.key(profile.location, name),
+    )
     if request.method == "HEAD" or conditions.are_given(request):
         stored = download.stat(*place)
         fields = headers.for_file(profile, name, stored)

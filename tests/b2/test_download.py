@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import urllib3
 
 from b2router.b2 import budget, objects
 from b2router.b2.download import BLOCK_BYTES, Download, open_download, stat
@@ -32,8 +33,7 @@ def _stored(session: Session, emulator: Emulator) -> None:
 
 def connections(session: Session) -> int:
     """How many connections to the download host were opened so far."""
-    pools: Any = session.pool.pools
-    return sum(pools[key].num_connections for key in pools.keys())  # noqa: SIM118 - not a dict
+    return session.login().host.num_connections
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def portal() -> Iterator[str]:
 
 def test_what_does_not_speak_b2_is_no_file(session: Session, portal: str) -> None:
     """A network's login page must never be served as the file."""
-    session.login().download_url = portal
+    session.login().host = urllib3.connection_from_url(portal)
     for ask in (open_download, stat):
         with pytest.raises(UnexpectedAnswer):
             ask(session, BUCKET, "one")
