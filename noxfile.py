@@ -165,6 +165,17 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def clients(session: nox.Session) -> None:
+    """Run the b2 command, rclone and b2sdk's own integration tests on the emulator; they are fetched for it."""
+    if not shutil.which("rclone"):
+        session.error("No rclone found. Debian, Ubuntu: apt-get install rclone")
+    install(session, "--editable", ".[yaml]", *group("test"))
+    session.run(
+        "python", "-m", "pytest", "tests/emulator/clients", *session.posargs, env={"B2ROUTER_REQUIRE": "all"}
+    )
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and which module may import which; writes nothing."""
     install(session, *group("lint"))
