@@ -130,10 +130,11 @@ def tests(session: nox.Session, django: str) -> None:
     newest = NEWEST_DJANGO[session.python] == django
     measured = newest and session.python == HOME_PYTHON and not session.posargs
     runner = ["-m", "coverage", "run", "-m", "pytest"] if measured else ["-m", "pytest"]
+    together = [] if session.posargs else ["-n", "4", "--dist", "loadfile"]  # they wait more than they compute
     chosen = "not browser" if newest else "not browser and not slow"
     if measured:
         session.run("coverage", "erase", silent=True)
-    session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, "-m", chosen, *session.posargs)
+    session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, *together, "-m", chosen, *session.posargs)
     if measured:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
@@ -147,7 +148,7 @@ def lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", *here, "--resolution", "lowest-direct", "--editable", ".[yaml]")
     session.run("uv", "pip", "install", *here, *group("test"))  # leaves alone what is installed and fits
     session.run("uv", "pip", "list", *here)
-    session.run("python", "-m", "pytest", "-m", "not browser", *session.posargs)
+    session.run("python", "-m", "pytest", "-m", "not browser and not slow", *session.posargs)
 
 
 @nox.session
@@ -170,9 +171,7 @@ def clients(session: nox.Session) -> None:
     if not shutil.which("rclone"):
         session.error("No rclone found. Debian, Ubuntu: apt-get install rclone")
     install(session, "--editable", ".[yaml]", *group("test"))
-    session.run(
-        "python", "-m", "pytest", "tests/emulator/clients", *session.posargs, env={"B2ROUTER_REQUIRE": "all"}
-    )
+    session.run("python", "-m", "pytest", "tests/emulator/clients", *session.posargs, env={"B2ROUTER_REQUIRE": "all"})
 
 
 @nox.session
