@@ -7,6 +7,7 @@ the other checks then have nothing to look at.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,8 +38,10 @@ IDS = {
     "no_configuration": "b2router.E013",
     "layer": "b2router.E014",
     "emulator": "b2router.E015",
+    "prefix_token": "b2router.E016",
     "unknown_variable": "b2router.W001",
     "unreadable_route": "b2router.W002",
+    "master_key": "b2router.W003",
 }
 """Kind of problem → id of the check. A kind that is not here is an invalid value."""
 
@@ -109,6 +112,7 @@ def check_site(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
             "Add path('', include('b2router.urls')) to the URLconf.",
         )
         messages.append(_message(problem))
+    messages += [_message(problem, Warning) for problem in _master_key_problems(config)]
     if not django_settings.DEBUG:
         messages += [_message(problem) for problem in _emulator_problems(config)]
     return messages
@@ -174,6 +178,21 @@ def _user_problems(profile: str) -> Iterator[Problem]:
             "it depends on who the visitor is, but no AuthenticationMiddleware is active, so everybody is refused.",
             f"Add '{wanted}' to MIDDLEWARE.",
         )
+
+
+def _master_key_problems(config: Any) -> Iterator[Problem]:
+    """The master key's id is the account's, of twelve hexadecimal digits; that of an application key is longer."""
+    for profile in config.profiles.values():
+        account = config.account(profile.account)
+        signs = getattr(profile.delivery, "signer", None) == "s3"
+        if signs and account is not None and re.fullmatch(r"[0-9a-f]{12}", account.application_key_id):
+            yield Problem(
+                "master_key",
+                f"profiles.{profile.name}.delivery",
+                f"it signs addresses with the key of the account '{profile.account}', which looks like the master key; "
+                "B2's S3 API does not take that one.",
+                "Make an application key that may read the bucket.",
+            )
 
 
 def _emulator_problems(config: Any) -> Iterator[Problem]:

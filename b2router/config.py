@@ -44,6 +44,7 @@ __all__ = [
     "Not",
     "Permission",
     "ProxyDelivery",
+    "RedirectDelivery",
     "missing_key",
 ]
 
@@ -120,6 +121,23 @@ Permission = Annotated[
 """Who may read: a word, `group:NAME`, `perm:app.codename`, a dotted path, or `any`, `all`, `not` of these."""
 
 
+def _words(permission: Permission | None) -> Iterator[str]:
+    match permission:
+        case None:
+            return
+        case AnyOf():
+            parts = permission.any
+        case AllOf():
+            parts = permission.all
+        case Not():
+            parts = (permission.not_,)
+        case _:
+            yield permission
+            return
+    for part in parts:
+        yield from _words(part)
+
+
 def _is_loopback(host: str | None) -> bool:
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
@@ -152,6 +170,17 @@ class ProxyDelivery(Model):
     """The site streams the file through its own process."""
 
 
+class RedirectDelivery(Model):
+    """The site asks the permission and sends the browser to B2, with an address that opens this file for a while."""
+
+    mode: Literal["redirect"]
+    """The site answers with a redirect; the bytes come from B2."""
+    signer: Literal["s3", "native"] = "s3"
+    """Who makes the address: "s3" signs it here, for one object; "native" asks B2 for a download authorisation."""
+    expires_in_s: int = Field(default=300, ge=10, le=604_800)
+    """How long the address works at least, in seconds; at most half as long again."""
+
+
 class DirectDelivery(Model):
     """Browsers fetch from B2 itself; the bucket is public."""
 
@@ -175,7 +204,9 @@ def _delivery_mode(value: Any) -> Any:
 
 
 Delivery = Annotated[
-    ProxyDelivery | DirectDelivery | CdnDelivery, Field(discriminator="mode"), BeforeValidator(_delivery_mode)
+    ProxyDelivery | RedirectDelivery | DirectDelivery | CdnDelivery,
+    Field(discriminator="mode"),
+    BeforeValidator(_delivery_mode),
 ]
 
 
@@ -247,6 +278,11 @@ class BucketProfile(Model):
         """Whether anyone may read."""
         return self.permission == "public"
 
+    @property
+    def has_public_addresses(self) -> bool:
+        """Whether anyone can open the files by an address that nobody signed: at B2, or at a CDN."""
+        return isinstance(self.delivery, DirectDelivery | CdnDelivery)
+
     @field_validator("bucket")
     @classmethod
     def _bucket_is_not_reserved(cls, value: str) -> str:
@@ -289,12 +325,26 @@ class BucketProfile(Model):
 
     @model_validator(mode="after")
     def _public_addresses_need_public_files(self) -> Self:
-        if self.delivery.mode != "proxy" and not self.is_public:
+        if self.has_public_addresses and not self.is_public:
             raise _located(
                 "public_delivery",
                 ("delivery", "mode"),
                 f"'{self.delivery.mode}' gives out addresses that anyone can open, "
                 "but the profile's permission is not 'public'",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _native_tokens_open_names_that_begin_alike(self) -> Self:
+        """B2's download authorisations are for a prefix: one for "a" also opens "ab". That gives nothing away where
+        whoever may read one file of the profile may read all of them."""
+        is_native = isinstance(self.delivery, RedirectDelivery) and self.delivery.signer == "native"
+        if is_native and (self.owner or any("." in word and ":" not in word for word in _words(self.permission))):
+            raise _located(
+                "prefix_token",
+                ("delivery", "signer"),
+                "'native' opens every file whose name begins with the one that was asked for, but the profile decides "
+                "about each file, by 'owner' or by a predicate of its own; expected 's3'",
             )
         return self
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
 
-from b2router.config import AllOf, AnyOf, BackblazeConfig, BucketProfile, Not, Permission
+from b2router.config import AllOf, AnyOf, BackblazeConfig, BucketProfile, CdnDelivery, DirectDelivery, Not, Permission
 
 __all__ = ["Leak", "leaks"]
 
@@ -71,7 +71,7 @@ def _bucket(config: BackblazeConfig, profile: BucketProfile) -> tuple[str, str]:
 def _addresses(profile: BucketProfile) -> Iterator[tuple[str, str]]:
     if profile.route and profile.permission is not None:
         yield f"route {profile.route}", profile.location
-    if profile.delivery.mode != "proxy":
+    if isinstance(profile.delivery, DirectDelivery | CdnDelivery) and profile.has_public_addresses:
         yield f"{profile.delivery.mode} {profile.delivery.base_url}", ""
 
 

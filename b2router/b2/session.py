@@ -40,13 +40,21 @@ class Login:
     Attributes:
         token: goes into the header Authorization, as it is.
         host: kept connections to B2's download host.
+        download_url: the address of that host.
+        s3_url: the endpoint of the S3-compatible API; empty when the account has none.
+        is_master: whether the key is the account's master key, which that API does not take.
     """
 
-    __slots__ = ("host", "token")
+    __slots__ = ("download_url", "host", "is_master", "s3_url", "token")
 
-    def __init__(self, token: str, host: urllib3.HTTPConnectionPool) -> None:
+    def __init__(
+        self, token: str, host: urllib3.HTTPConnectionPool, download_url: str, s3_url: str, *, is_master: bool
+    ) -> None:
         self.token = token
         self.host = host
+        self.download_url = download_url
+        self.s3_url = s3_url
+        self.is_master = is_master
 
     def __repr__(self) -> str:
         return f"Login(token=<hidden>, host={self.host.host!r})"
@@ -77,6 +85,11 @@ class Session:
         )
         self.api.session.authorize_automatically = self._renew_for_sdk
         self._pool = _pool(account.realm)
+
+    @property
+    def account(self) -> Account:
+        """The application key of this session and its realm."""
+        return self._account
 
     def __repr__(self) -> str:
         return f"Session(realm={self._account.realm!r})"
@@ -143,9 +156,16 @@ class Session:
                 account.application_key_id, account.application_key.get_secret_value(), account.realm
             )
         info = self.api.account_info
-        for address in (info.get_api_url(), info.get_download_url()):
+        download_url, s3_url = info.get_download_url(), info.get_s3_api_url() or ""
+        for address in (info.get_api_url(), download_url, s3_url or download_url):
             _check_address(address, account.realm)
-        return Login(info.get_account_auth_token(), self._pool.connection_from_url(info.get_download_url()))
+        return Login(
+            info.get_account_auth_token(),
+            self._pool.connection_from_url(download_url),
+            download_url,
+            s3_url,
+            is_master=account.application_key_id == info.get_account_id(),
+        )
 
     def _renew_for_sdk(self) -> bool:
         """b2sdk's own re-authorisation, after a call with an expired token: through the one lock."""

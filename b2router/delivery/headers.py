@@ -15,7 +15,7 @@ from b2router import content_types
 from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
 
-__all__ = ["INLINE_TYPES", "OF_NOT_MODIFIED", "for_denial", "for_file"]
+__all__ = ["INLINE_TYPES", "OF_NOT_MODIFIED", "by_name", "for_denial", "for_file", "for_redirect"]
 
 INLINE_TYPES = frozenset(
     {
@@ -86,6 +86,38 @@ def for_file(profile: BucketProfile, name: str, stored: StoredFile) -> dict[str,
     if stored.content_encoding and re.fullmatch(r"[a-zA-Z0-9, -]{1,40}", stored.content_encoding):
         headers["Content-Encoding"] = stored.content_encoding
     return headers
+
+
+def by_name(profile: BucketProfile, name: str, download_as: str | None = None) -> dict[str, str]:
+    """What B2 is to say about a file that it sends itself: from the name alone, because nobody looks at the file.
+
+    Args:
+        profile: whose rules apply.
+        name: the file name, relative to the profile's location.
+        download_as: the name to save it under, as a download whatever its type; None for its own.
+    """
+    media_type = content_types.of_name(name)
+    is_inline = media_type in INLINE_TYPES and download_as is None
+    return {
+        "Content-Type": f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,
+        "Content-Disposition": _disposition(download_as or name, is_inline=is_inline),
+        "Cache-Control": _cache_control(profile),
+    }
+
+
+def for_redirect(profile: BucketProfile, keep_s: int) -> dict[str, str]:
+    """The headers of a redirect to a signed address: for this visitor only, and not passed on as a referrer.
+
+    Args:
+        profile: whose rules apply.
+        keep_s: how long the browser may keep it at most, in seconds; less than the signature has left.
+    """
+    max_age_s = min(profile.max_age_s, keep_s)
+    return {
+        "Cache-Control": f"private, max-age={max_age_s}" if max_age_s else "private, no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def for_denial(profile: BucketProfile) -> dict[str, str]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -15,7 +15,6 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseNotModified,
-    HttpResponseRedirect,
     StreamingHttpResponse,
 )
 from django.http.response import HttpResponseBase
@@ -23,7 +22,7 @@ from django.http.response import HttpResponseBase
 from b2router import names
 from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
-from b2router.delivery import conditions, headers, ranges
+from b2router.delivery import conditions, headers, ranges, redirect
 from b2router.delivery.addresses import public_address
 from b2router.errors import BackendError, NotFound, RangeNotSatisfiable, UnexpectedAnswer
 from b2router.router import current_router
@@ -72,8 +71,11 @@ def respond(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResp
         profile is delivered from there; or 404, 416, 502 or 503 with fixed text: what B2 said is never passed on.
     """
     if (address := public_address(profile, name)) is not None:
-        return _with(HttpResponseRedirect(address), headers.for_denial(profile))
+        return _redirect({"Location": address, **headers.for_denial(profile)})
+    method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
     try:
+        if (fields := redirect.to_signed_address(profile, name, method)) is not None:
+            return _redirect(fields)
         return _file(request, profile, name)
     except NotFound:
         return plain(profile, 404)
@@ -103,6 +105,11 @@ def plain(profile: BucketProfile, status: int) -> HttpResponse:
     """An answer without a file: fixed text, the same for every name."""
     response = HttpResponse(_TEXTS[status] + "\n", status=status, content_type="text/plain; charset=utf-8")
     return _with(response, headers.for_denial(profile))
+
+
+def _redirect(fields: Mapping[str, str]) -> HttpResponse:
+    """302; not Django's own, which refuses addresses of over 2,048 characters: long names and signatures have more."""
+    return HttpResponse(status=302, headers=dict(fields))
 
 
 def _file(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResponseBase:

@@ -1,0 +1,118 @@
+"""Where a browser is sent that may read a file which the site does not stream: a signed address; asked by `response`
+and storage.
+
+The permission has been asked before. The address opens this file and no other, for a while, to whoever holds it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, urlencode
+
+from b2router import names
+from b2router.config import BucketProfile, RedirectDelivery
+from b2router.delivery import headers, signing
+from b2router.errors import Refused, UnexpectedAnswer
+from b2router.router import current_router
+
+if TYPE_CHECKING:
+    from b2router.b2.session import Session
+
+__all__ = ["s3_address", "to_signed_address"]
+
+
+def to_signed_address(
+    profile: BucketProfile,
+    name: str,
+    method: Literal["GET", "HEAD"],
+    *,
+    download_as: str | None = None,
+    is_shared: bool = False,
+) -> dict[str, str] | None:
+    """The headers of the redirect, Location among them.
+
+    Args:
+        profile: whose file it is.
+        name: the file name, which has passed the gate.
+        method: of the request; the address is for the same.
+        download_as: the name to save the file under; None for its own.
+        is_shared: whether the visitor came by a link that somebody shared, and may read nothing else.
+    Returns:
+        None when the site is to stream the file itself: the profile says so, or nothing narrow enough can be signed.
+    Raises:
+        BackendError: there is no login, or the key cannot sign.
+    """
+    match profile.delivery:
+        case RedirectDelivery(signer="s3", expires_in_s=expires_in_s):
+            address = s3_address(profile, name, expires_in_s, method=method, download_as=download_as)
+        case RedirectDelivery(signer="native", expires_in_s=expires_in_s) if not is_shared:
+            address = _native_address(profile, name, expires_in_s, download_as)
+        case _:
+            return None
+    return {"Location": address, **headers.for_redirect(profile, expires_in_s // 2)}
+
+
+def s3_address(
+    profile: BucketProfile,
+    name: str,
+    expires_in_s: int,
+    *,
+    method: Literal["GET", "HEAD"] = "GET",
+    download_as: str | None = None,
+) -> str:
+    """An address at B2's S3-compatible API, signed here: no call once the process has logged in.
+
+    Args:
+        profile: whose file it is.
+        name: the file name, relative to the profile's location.
+        expires_in_s: how long it works at least, in seconds.
+        method: what it may be used for.
+        download_as: the name to save the file under; None for its own.
+    Raises:
+        InvalidName: no file can have this name.
+        ValueError: the time is out of bounds.
+        BackendError: there is no login, or the key cannot sign.
+    """
+    key = names.key(profile.location, name)
+    window = signing.window(expires_in_s, time.time())
+    session = _session(profile)
+    login = session.login()
+    if login.is_master:
+        raise Refused(
+            f"The account '{profile.account}' has the master key, which B2's S3 API does not take. "
+            "Make an application key with readFiles for it."
+        )
+    if not login.s3_url:
+        raise UnexpectedAnswer("The login was answered without an S3 endpoint, so no address can be signed for it.")
+    said = headers.by_name(profile, name, download_as)
+    return signing.presign(
+        login.s3_url,
+        profile.bucket,
+        key,
+        key_id=session.account.application_key_id,
+        secret=session.account.application_key,
+        window=window,
+        method=method,
+        overrides={f"response-{field.lower()}": value for field, value in said.items()},
+    )
+
+
+def _native_address(profile: BucketProfile, name: str, expires_in_s: int, download_as: str | None) -> str:
+    """An address at B2's download host with a token of B2's: one call for each file and window."""
+    from b2router.b2 import tokens
+
+    key, now = names.key(profile.location, name), time.time()
+    session = _session(profile)
+    login = session.login()
+    token = tokens.download_token(session, profile.bucket, key, signing.window(expires_in_s, now).ends_at, now)
+    said = headers.by_name(profile, name, download_as)
+    query = {f"b2{field.replace('-', '')}": value for field, value in said.items()}
+    path = f"file/{profile.bucket}/{quote(key, safe='/')}"
+    return f"{login.download_url}/{path}?{urlencode({'Authorization': token, **query}, quote_via=quote)}"
+
+
+def _session(profile: BucketProfile) -> Session:
+    from b2router.b2.session import for_account  # loads b2sdk, hence with the first file and not with the URLconf
+
+    return for_account(current_router().account(profile), profile.account)

@@ -1,0 +1,127 @@
+"""Deliveries in the configuration: which are accepted for whom; what the isolation proof and the checks say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.test import override_settings
+
+from b2router.config import BackblazeConfig, BucketProfile
+from b2router.errors import ConfigError
+from b2router.isolation import leaks
+from b2router.settings import Layer, build
+
+KEYS = {"application_key_id": "0001", "application_key": "canary-K001"}
+
+
+def profile(permission: Any = "staff", delivery: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
+    return {"bucket": "acme-shared", "permission": permission, "delivery": delivery or {"mode": "proxy"}, **values}
+
+
+def configured(**profiles: dict[str, Any]) -> BackblazeConfig:
+    return build([Layer("BACKBLAZE_CONFIG", {**KEYS, "profiles": profiles}, "settings")])
+
+
+def problem(**profiles: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as error:
+        configured(**profiles)
+    assert len(error.value.problems) == 1
+    assert "canary" not in str(error.value)
+    return str(error.value.problems[0])
+
+
+def found_leaks(**profiles: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(leak.profile, leak.through, leak.address) for leak in leaks(configured(**profiles))]
+
+
+def checked(**profiles: dict[str, Any]) -> list[CheckMessage]:
+    with override_settings(BACKBLAZE_CONFIG={**KEYS, "profiles": profiles}):
+        return run_checks(tags=["b2router"])
+
+
+REDIRECT = {"mode": "redirect"}
+NATIVE = {"mode": "redirect", "signer": "native"}
+
+
+# Redirects
+
+
+def test_a_redirect_is_signed_by_s3_for_five_minutes_unless_told_otherwise() -> None:
+    found = configured(staff=profile(delivery=REDIRECT)).profiles["staff"].delivery
+    assert found.model_dump() == {"mode": "redirect", "signer": "s3", "expires_in_s": 300}
+
+
+@pytest.mark.parametrize("expires_in_s", [9, 604_801])
+def test_a_redirect_lives_for_ten_seconds_to_a_week(expires_in_s: int) -> None:
+    assert f"found {expires_in_s}" in problem(staff=profile(delivery={**REDIRECT, "expires_in_s": expires_in_s}))
+
+
+@pytest.mark.parametrize(
+    ("values", "accepted"),
+    [
+        pytest.param({"permission": "staff"}, True, id="staff may read every file of the profile"),
+        pytest.param({"permission": "public"}, True, id="anyone may"),
+        pytest.param({"permission": {"any": ["group:a.b", "perm:shop.view_order"]}}, True, id="groups, permissions"),
+        pytest.param({"permission": "shop.may_read"}, False, id="a predicate may judge by the name"),
+        pytest.param({"permission": {"all": ["staff", {"not": "shop.may_read"}]}}, False, id="a predicate inside"),
+        pytest.param({"permission": "staff", "owner": "shop.Invoice.pdf"}, False, id="rows decide about names"),
+    ],
+)
+def test_native_tokens_are_for_profiles_that_do_not_tell_files_apart(values: Any, *, accepted: bool) -> None:
+    """A token for "a" also opens "ab". S3 signatures are for one object, whatever the permission."""
+    assert configured(x=profile(**{**values, "delivery": REDIRECT}))
+    if accepted:
+        assert configured(x=profile(**{**values, "delivery": NATIVE}))
+    else:
+        text = problem(x=profile(**{**values, "delivery": NATIVE}))
+        assert "profiles.x.delivery.signer" in text
+        assert "expected 's3'" in text
+
+
+def test_what_a_native_token_reaches_is_in_the_profile() -> None:
+    """Keys that begin with a key of a location lie in the location; another profile there has to be as loose."""
+    nested = {
+        "outer": profile("authenticated", NATIVE, route="o/"),
+        "inner": profile("staff", location="inner/", route="i/"),
+    }
+    assert found_leaks(**nested) == [("inner", "outer", "route o/")]
+
+
+def test_a_redirect_reaches_what_its_route_reaches_and_no_more() -> None:
+    """Its addresses are signed one by one, after the permission."""
+    assert found_leaks(staff=profile(delivery=REDIRECT), other=profile("superuser", location="other/")) == []
+    assert found_leaks(
+        staff=profile(delivery=REDIRECT, route="s/", location="staff/"), other=profile("superuser", location="other/")
+    ) == []  # fmt: skip
+    assert found_leaks(staff=profile(delivery=REDIRECT, route="s/"), other=profile("superuser", location="other/")) == [
+        ("other", "staff", "route s/")
+    ]
+
+
+def test_signing_with_what_looks_like_the_master_key_is_a_warning() -> None:
+    master = {"application_key_id": "0123456789ab"}
+    for delivery, expected in ((REDIRECT, ["b2router.W003"]), (NATIVE, []), (None, [])):
+        config = {**KEYS, **master, "profiles": {"x": profile(delivery=delivery, route="x/")}}
+        with override_settings(BACKBLAZE_CONFIG=config):
+            assert [message.id for message in run_checks(tags=["b2router"])] == expected
+    assert checked(x=profile(delivery=REDIRECT, route="x/")) == []
+
+
+def test_the_rule_of_native_tokens_has_its_check() -> None:
+    assert [m.id for m in checked(x=profile(delivery=NATIVE, owner="auth.User.email"))] == ["b2router.E016"]
+
+
+def test_only_direct_and_unsigned_cdn_addresses_are_public() -> None:
+    base = {"base_url": "https://x.example.com"}
+    public = {
+        mode: BucketProfile.model_validate(profile("public", delivery)).has_public_addresses
+        for mode, delivery in {
+            "proxy": {"mode": "proxy"},
+            "redirect": REDIRECT,
+            "direct": {"mode": "direct", **base},
+            "cdn": {"mode": "cdn", **base},
+        }.items()
+    }
+    assert public == {"proxy": False, "redirect": False, "direct": True, "cdn": True}
