@@ -364,6 +364,8 @@ class BackblazeConfig(Model):
     """The bucket profiles, by name; every name is also an alias."""
     storages: dict[Name, Name] = Field(default_factory=dict)
     """Further aliases: alias → profile."""
+    max_streams: int = Field(default=200, ge=1)
+    """How many files a process streams at once; whoever comes then is told to try again in a second."""
 
     @field_validator("profiles")
     @classmethod

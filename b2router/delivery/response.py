@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseNotModified,
-    StreamingHttpResponse,
 )
 from django.http.response import HttpResponseBase
 
@@ -24,39 +19,21 @@ from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
 from b2router.delivery import conditions, headers, ranges, redirect
 from b2router.delivery.addresses import public_address
-from b2router.errors import BackendError, NotFound, RangeNotSatisfiable, UnexpectedAnswer
+from b2router.delivery.streams import RETRY_AFTER_S, FileResponse, slots
+from b2router.errors import BackendError, NotFound, RangeNotSatisfiable, Unavailable, UnexpectedAnswer
 from b2router.router import current_router
 
 if TYPE_CHECKING:
     from b2router.b2.download import Download
 
-__all__ = ["FileResponse", "denial_headers", "plain", "respond"]
+__all__ = ["denial_headers", "plain", "respond"]
 
 logger = logging.getLogger("b2router.delivery")
 
 Response = TypeVar("Response", bound=HttpResponseBase)
 
-STREAM_THREADS = 64
-"""Threads that pull from B2 for an ASGI server, per process: a pool of its own, so that a stalled download delays no
-other work."""
-
-
 SMALL_BYTES = 64 * 1024
 """What is read at once and sent in one piece: streaming costs more than it spares."""
-
-
-class FileResponse(StreamingHttpResponse):
-    """A streamed file under WSGI and ASGI alike: under ASGI each block is pulled in a thread, as it is needed."""
-
-    def __init__(self, body: Download, status: int) -> None:
-        super().__init__(body, status=status)
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        pull = sync_to_async(next, thread_sensitive=False, executor=_threads(os.getpid()))
-        blocks = iter(self)
-        while not self._body.is_exhausted:
-            yield await pull(blocks)
 
 
 def respond(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResponseBase:
@@ -180,9 +157,12 @@ def _no_such_range(
 
 
 def _sending(body: Download, status: int = 200) -> HttpResponseBase:
-    if body.size_bytes > SMALL_BYTES:
+    if body.size_bytes <= SMALL_BYTES:
+        return HttpResponse(b"".join(body), status=status)
+    if slots.take(current_router().config.max_streams):
         return FileResponse(body, status)
-    return HttpResponse(b"".join(body), status=status)
+    body.close()
+    raise Unavailable("All streams of this process are taken.", retry_after_s=RETRY_AFTER_S)
 
 
 def _of_file(response: Response, fields: Mapping[str, str]) -> Response:
@@ -203,9 +183,3 @@ def _with(response: Response, fields: Mapping[str, str]) -> Response:
     for field, value in fields.items():
         response[field] = value
     return response
-
-
-@cache
-def _threads(process_id: int) -> ThreadPoolExecutor:
-    """The pool of this process; a forked one gets its own."""
-    return ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="b2router-stream")

@@ -1,0 +1,83 @@
+"""A file on its way to the visitor, under WSGI and ASGI alike, and how many may be on their way at once; made by
+`response`."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import sync_to_async
+from django.http import StreamingHttpResponse
+
+if TYPE_CHECKING:
+    from b2router.b2.download import Download
+
+__all__ = ["FileResponse", "Slots", "slots"]
+
+THREADS = 64
+"""Threads that pull from B2 for an ASGI server, per process: a pool of its own, so that a stalled download delays no
+other work."""
+
+RETRY_AFTER_S = 1
+"""What a visitor is told for whom there is no slot."""
+
+
+class Slots:
+    """So many streams at once in a process; more would take its memory and its connections."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.taken = 0
+
+    def take(self, limit: int) -> bool:
+        """Take a slot, if fewer than the limit are taken."""
+        with self._lock:
+            if self.taken >= limit:
+                return False
+            self.taken += 1
+            return True
+
+    def give_back(self) -> None:
+        """Give a slot back."""
+        with self._lock:
+            self.taken -= 1
+
+
+slots = Slots()
+
+
+class FileResponse(StreamingHttpResponse):
+    """A streamed file; under ASGI each block is pulled in a thread, as it is needed.
+
+    Args:
+        body: an open download, for which a slot was taken; the slot is given back when the response is closed, or
+            dropped by a middleware.
+        status: 200 or 206.
+    """
+
+    def __init__(self, body: Download, status: int) -> None:
+        super().__init__(body, status=status)
+        self._body = body
+        self._give_back: Any = weakref.finalize(self, slots.give_back)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pull = sync_to_async(next, thread_sensitive=False, executor=_threads(os.getpid()))
+        blocks = iter(self)
+        while not self._body.is_exhausted:
+            yield await pull(blocks)
+
+    def close(self) -> None:
+        """Let the download go; called by the server, also when the visitor leaves."""
+        super().close()
+        self._give_back()
+
+
+@cache
+def _threads(process_id: int) -> ThreadPoolExecutor:
+    """The pool of this process; a forked one gets its own."""
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="b2router-stream")
