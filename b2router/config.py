@@ -34,6 +34,7 @@ from b2router import names
 from b2router.errors import InvalidName, Problem
 
 __all__ = [
+    "AccelDelivery",
     "Account",
     "AllOf",
     "AnyOf",
@@ -181,6 +182,23 @@ class RedirectDelivery(Model):
     """How long the address works at least, in seconds; at most half as long again."""
 
 
+def _internal_location(value: str) -> str:
+    if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)+", value) or {".", ".."} & set(value.split("/")):
+        raise PydanticCustomError(
+            "internal", "expected a path of letters, digits and -._~ that begins and ends with '/', such as '/_b2/'"
+        )
+    return value
+
+
+class AccelDelivery(Model):
+    """The site asks the permission, and nginx, which stands before it, fetches the file from B2 and hands it on."""
+
+    mode: Literal["accel"]
+    """The site answers nginx, by X-Accel-Redirect; the bytes do not pass its process."""
+    internal: Annotated[str, AfterValidator(_internal_location)] = "/_b2/"
+    """The internal location of nginx, as `manage.py b2router nginx` prints it; the site can have no page below it."""
+
+
 class DirectDelivery(Model):
     """Browsers fetch from B2 itself; the bucket is public."""
 
@@ -204,7 +222,7 @@ def _delivery_mode(value: Any) -> Any:
 
 
 Delivery = Annotated[
-    ProxyDelivery | RedirectDelivery | DirectDelivery | CdnDelivery,
+    ProxyDelivery | RedirectDelivery | AccelDelivery | DirectDelivery | CdnDelivery,
     Field(discriminator="mode"),
     BeforeValidator(_delivery_mode),
 ]

@@ -197,7 +197,8 @@ def test_a_misspelt_key_of_a_delivery_is_told_the_right_one() -> None:
 
 def test_an_unknown_delivery_is_told_the_known_ones() -> None:
     assert said(site(config(delivery={"mode": "mail"})))[0].startswith(
-        "profiles.staff.delivery: found 'mail' as its 'mode'; expected one of 'proxy', 'direct', 'cdn'."
+        "profiles.staff.delivery: found 'mail' as its 'mode'; expected one of 'proxy', 'redirect', 'accel', "
+        "'direct', 'cdn'."
     )
 
 

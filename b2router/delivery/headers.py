@@ -15,7 +15,7 @@ from b2router import content_types
 from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
 
-__all__ = ["INLINE_TYPES", "OF_NOT_MODIFIED", "by_name", "for_denial", "for_file", "for_redirect"]
+__all__ = ["INLINE_TYPES", "OF_NOT_MODIFIED", "by_name", "for_denial", "for_file", "for_redirect", "guards_by_name"]
 
 INLINE_TYPES = frozenset(
     {
@@ -76,13 +76,8 @@ def for_file(profile: BucketProfile, name: str, stored: StoredFile) -> dict[str,
         "ETag": f'"{blake2s(stored.file_id.encode(), digest_size=16).hexdigest()}"',
         "Last-Modified": http_date(stored.uploaded_at.timestamp()),
         "Cache-Control": _cache_control(profile),
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "SAMEORIGIN",
+        **_guards(profile, is_inline=is_inline),
     }
-    if not profile.is_public:
-        headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    if not is_inline:
-        headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     if stored.content_encoding and re.fullmatch(r"[a-zA-Z0-9, -]{1,40}", stored.content_encoding):
         headers["Content-Encoding"] = stored.content_encoding
     return headers
@@ -103,6 +98,11 @@ def by_name(profile: BucketProfile, name: str, download_as: str | None = None) -
         "Content-Disposition": _disposition(download_as or name, is_inline=is_inline),
         "Cache-Control": _cache_control(profile),
     }
+
+
+def guards_by_name(profile: BucketProfile, name: str, download_as: str | None = None) -> dict[str, str]:
+    """What keeps a file that nginx sends from running as the site: as `by_name`, from the name alone."""
+    return _guards(profile, is_inline=content_types.of_name(name) in INLINE_TYPES and download_as is None)
 
 
 def for_redirect(profile: BucketProfile, keep_s: int) -> dict[str, str]:
@@ -126,6 +126,15 @@ def for_denial(profile: BucketProfile) -> dict[str, str]:
         "Cache-Control": "no-store" if profile.is_public else "private, no-store",
         "X-Content-Type-Options": "nosniff",
     }
+
+
+def _guards(profile: BucketProfile, *, is_inline: bool) -> dict[str, str]:
+    guards = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "SAMEORIGIN"}
+    if not profile.is_public:
+        guards["Cross-Origin-Resource-Policy"] = "same-origin"
+    if not is_inline:
+        guards["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return guards
 
 
 def _content_type(stored: StoredFile) -> tuple[str, str]:

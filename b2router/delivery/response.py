@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 from b2router import names
 from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
-from b2router.delivery import conditions, headers, ranges, redirect
+from b2router.delivery import accel, conditions, headers, ranges, redirect
 from b2router.delivery.addresses import public_address
 from b2router.delivery.streams import RETRY_AFTER_S, FileResponse, slots
 from b2router.errors import BackendError, NotFound, RangeNotSatisfiable, Unavailable, UnexpectedAnswer
@@ -53,6 +53,8 @@ def respond(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResp
     try:
         if (fields := redirect.to_signed_address(profile, name, method)) is not None:
             return _redirect(fields)
+        if (answer := accel.through_nginx(profile, name, method)) is not None:
+            return answer
         return _file(request, profile, name)
     except NotFound:
         return plain(profile, 404)
