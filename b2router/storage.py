@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
 from b2router import content_types, names
-from b2router.errors import NotFound, NotServed
+from b2router.errors import InvalidName, NotFound, NotServed
 from b2router.router import Target, current_router
 
 if TYPE_CHECKING:
@@ -124,17 +124,48 @@ class B2Storage(Storage):
         profile = self.profile
         if (address := public_address(profile, name)) is not None:
             return address
-        if profile.route is None:
-            raise NotServed(
-                f"The profile '{profile.name}' declares no route, so its files have no address. Give it a route and "
-                "a permission, or read its files with open()."
-            )
-        try:
-            return reverse("b2router:file", args=[Target(profile.name, name)])
-        except NoReverseMatch as error:
-            raise NotServed(
-                "The site does not serve files of b2router: add path('', include('b2router.urls')) to its URLconf."
-            ) from error
+        return _on_route(profile, name)
+
+    def share_url(self, name: str, expires_in: int = 3600, download_as: str | None = None) -> str:
+        """A link on the site's own route that opens this file for a while to whoever has it, without asking B2.
+
+        It takes the place of the permission and of nothing else: a file that no row names, with `owner` declared, is
+        not found by it either.
+
+        Args:
+            name: of the file; nobody looks whether it is there.
+            expires_in: how long the link works, in seconds; at most a year.
+            download_as: the name to save the file under, as a download whatever its type; None for its own.
+        Raises:
+            InvalidName: no file can have this name, or be saved under the other.
+            NotServed: the profile has no route; or anyone may open its files by `url()`.
+            ValueError: the time is out of bounds.
+        """
+        from b2router import shares
+
+        profile = self._unpublished()
+        self._key(name)
+        address = _on_route(profile, name)
+        return f"{address}?{shares.PARAMETER}={shares.token(profile.name, name, expires_in, _saved_as(download_as))}"
+
+    def signed_url(self, name: str, expires_in: int | None = None, download_as: str | None = None) -> str:
+        """An address at B2 that opens this file for a while to whoever has it. Asks B2 for nothing but the login.
+
+        Args:
+            name: of the file; nobody looks whether it is there.
+            expires_in: how long the address works at least, in seconds, at most a week; what the delivery says, or
+                300. It works at most half as long again, so that a file keeps its address for a while.
+            download_as: the name to save the file under, as a download whatever its type; None for its own.
+        Raises:
+            InvalidName: no file can have this name, or be saved under the other.
+            NotServed: anyone may open the profile's files by `url()`; or they are signed by tokens that open more
+                than one file.
+            ValueError: the time is out of bounds.
+            BackendError: there is no login, or the key cannot sign.
+        """
+        from b2router.delivery import redirect
+
+        return redirect.given_out(self._unpublished(), name, expires_in, _saved_as(download_as))
 
     def get_created_time(self, name: str) -> datetime:
         """When the file was uploaded: aware in UTC when USE_TZ is on, else naive local time.
@@ -193,6 +224,12 @@ class B2Storage(Storage):
         profile = self.profile
         return for_account(current_router().account(profile), profile.account)
 
+    def _unpublished(self) -> BucketProfile:
+        profile = self.profile
+        if profile.has_public_addresses:
+            raise NotServed(f"The files of '{profile.name}' are open to anyone: give out their url().")
+        return profile
+
     def _key(self, name: str) -> str:
         return names.key(self.profile.location, name)
 
@@ -201,6 +238,26 @@ class B2Storage(Storage):
 
         with budget.limited(budget.of_storage_call()):
             return download.stat(self._session(), self.profile.bucket, self._key(name))
+
+
+def _on_route(profile: BucketProfile, name: str) -> str:
+    if profile.route is None:
+        raise NotServed(
+            f"The profile '{profile.name}' declares no route, so its files have no address. Give it a route and "
+            "a permission, or read its files with open()."
+        )
+    try:
+        return reverse("b2router:file", args=[Target(profile.name, name)])
+    except NoReverseMatch as error:
+        raise NotServed(
+            "The site does not serve files of b2router: add path('', include('b2router.urls')) to its URLconf."
+        ) from error
+
+
+def _saved_as(name: str | None) -> str | None:
+    if name is not None and "/" in names.check(name):
+        raise InvalidName("The name to save a file under cannot have a '/'.")
+    return name
 
 
 class StorageRef:

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from b2router import names, permissions
+from b2router import names, permissions, shares
 from b2router.delivery import response
 from b2router.errors import InvalidName
 from b2router.router import Target, current_router
@@ -58,13 +58,25 @@ def serve(request: HttpRequest, profile: str, name: str) -> HttpResponseBase:
     except InvalidName:
         return response.plain(rules, 404)
     file = _requested(rules, name)
-    if not permissions.is_allowed(rules.permission, request, file):
+    share = _share(request, rules, name)
+    if share is None and not permissions.is_allowed(rules.permission, request, file):
         return _denied(request, rules)
     if not permissions.needs_user(rules.permission):
         _leave_session_alone(request)
     if file.is_owned and file.row is None:
         return response.plain(rules, 404)
+    if share is not None:
+        answer = response.respond(request, rules, name, download_as=share.download_as, is_shared=True)
+        answer["Referrer-Policy"] = "no-referrer"  # the address of this page opens it
+        return answer
     return response.respond(request, rules, name)
+
+
+def _share(request: HttpRequest, profile: BucketProfile, name: str) -> shares.Share | None:
+    """The link that the visitor came by, when it is valid for this file: then nobody is asked who the visitor is."""
+    if shares.PARAMETER not in request.META.get("QUERY_STRING", ""):
+        return None
+    return shares.read(request.GET.get(shares.PARAMETER), profile.name, name)
 
 
 def _requested(profile: BucketProfile, name: str) -> permissions.RequestedFile:

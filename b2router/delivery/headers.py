@@ -15,7 +15,16 @@ from b2router import content_types
 from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
 
-__all__ = ["INLINE_TYPES", "OF_NOT_MODIFIED", "by_name", "for_denial", "for_file", "for_redirect", "guards_by_name"]
+__all__ = [
+    "INLINE_TYPES",
+    "OF_NOT_MODIFIED",
+    "as_download",
+    "by_name",
+    "for_denial",
+    "for_file",
+    "for_redirect",
+    "guards_by_name",
+]
 
 INLINE_TYPES = frozenset(
     {
@@ -103,6 +112,11 @@ def by_name(profile: BucketProfile, name: str, download_as: str | None = None) -
 def guards_by_name(profile: BucketProfile, name: str, download_as: str | None = None) -> dict[str, str]:
     """What keeps a file that nginx sends from running as the site: as `by_name`, from the name alone."""
     return _guards(profile, is_inline=content_types.of_name(name) in INLINE_TYPES and download_as is None)
+
+
+def as_download(name: str) -> str:
+    """The Content-Disposition of a file that is to be saved under a name. Source: RFC 6266; RFC 8187."""
+    return _disposition(name, is_inline=False)
 
 
 def for_redirect(profile: BucketProfile, keep_s: int) -> dict[str, str]:

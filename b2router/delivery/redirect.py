@@ -13,13 +13,17 @@ from urllib.parse import quote, urlencode
 from b2router import names
 from b2router.config import BucketProfile, RedirectDelivery
 from b2router.delivery import headers, signing
-from b2router.errors import Refused, UnexpectedAnswer
+from b2router.errors import NotServed, Refused, UnexpectedAnswer
 from b2router.router import current_router
 
 if TYPE_CHECKING:
     from b2router.b2.session import Session
 
-__all__ = ["s3_address", "to_signed_address"]
+__all__ = ["DEFAULT_EXPIRES_IN_S", "given_out", "s3_address", "to_signed_address"]
+
+
+DEFAULT_EXPIRES_IN_S = 300
+"""How long an address works at least, when neither the caller nor the profile says."""
 
 
 def to_signed_address(
@@ -51,6 +55,29 @@ def to_signed_address(
         case _:
             return None
     return {"Location": address, **headers.for_redirect(profile, expires_in_s // 2)}
+
+
+def given_out(profile: BucketProfile, name: str, expires_in_s: int | None, download_as: str | None) -> str:
+    """An address that the site's own code gives to whom it chooses; so it has to open this file alone.
+
+    Args:
+        profile: whose file it is; its files have no public addresses.
+        name: the file name, relative to the profile's location.
+        expires_in_s: how long it works at least, in seconds; None for what the delivery says.
+        download_as: the name to save the file under; None for its own.
+    Raises:
+        NotServed: the profile is signed by tokens that open more than one file.
+        InvalidName, ValueError, BackendError: see `s3_address`.
+    """
+    usual_s = DEFAULT_EXPIRES_IN_S
+    if isinstance(profile.delivery, RedirectDelivery):
+        usual_s = profile.delivery.expires_in_s
+        if profile.delivery.signer == "native":
+            raise NotServed(
+                f"The profile '{profile.name}' is signed by B2's download tokens, which open every file whose name "
+                "begins alike: give out its share_url(), or sign it by 's3'."
+            )
+    return s3_address(profile, name, usual_s if expires_in_s is None else expires_in_s, download_as=download_as)
 
 
 def s3_address(

@@ -36,13 +36,22 @@ SMALL_BYTES = 64 * 1024
 """What is read at once and sent in one piece: streaming costs more than it spares."""
 
 
-def respond(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResponseBase:
+def respond(
+    request: HttpRequest,
+    profile: BucketProfile,
+    name: str,
+    *,
+    download_as: str | None = None,
+    is_shared: bool = False,
+) -> HttpResponseBase:
     """Answer a request that may read the file.
 
     Args:
         request: GET or HEAD.
         profile: whose file it is.
         name: the file name, which has passed the gate.
+        download_as: the name to save the file under, as a download whatever its type; None for its own.
+        is_shared: whether the visitor came by a link to this file, and may perhaps read no other.
     Returns:
         The file or the part that was asked for; 304 or 412; a redirect to its address at B2 or the CDN, when the
         profile is delivered from there; or 404, 416, 502 or 503 with fixed text: what B2 said is never passed on.
@@ -51,11 +60,15 @@ def respond(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResp
         return _redirect({"Location": address, **headers.for_denial(profile)})
     method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
     try:
-        if (fields := redirect.to_signed_address(profile, name, method)) is not None:
+        fields = redirect.to_signed_address(profile, name, method, download_as=download_as, is_shared=is_shared)
+        if fields is not None:
             return _redirect(fields)
-        if (answer := accel.through_nginx(profile, name, method)) is not None:
+        if (answer := accel.through_nginx(profile, name, method, download_as=download_as)) is not None:
             return answer
-        return _file(request, profile, name)
+        file = _file(request, profile, name)
+        if download_as is not None and file.has_header("Content-Disposition"):
+            file["Content-Disposition"] = headers.as_download(download_as)
+        return file
     except NotFound:
         return plain(profile, 404)
     except UnexpectedAnswer as error:

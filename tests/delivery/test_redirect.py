@@ -21,9 +21,10 @@ from django.test import Client
 
 from b2router import get_storage
 from b2router.b2 import tokens
-from b2router.b2.session import close_all
+from b2router.b2.session import close_all, for_account
 from b2router.delivery import redirect
 from b2router.emulator import Emulator
+from b2router.router import current_router
 from tests.conftest import Configure
 
 pytestmark = pytest.mark.django_db
@@ -327,3 +328,21 @@ def test_no_log_holds_an_address_a_token_or_a_key(
     assert len(secrets) == 2
     assert not [secret for secret in secrets if secret in seen]
     assert settings.BACKBLAZE_CONFIG["application_key"] not in str(dict(answer.items()))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "status"),
+    [
+        pytest.param("https://s3.elsewhere.example.com", 502, id="a host that is not part of the realm"),
+        pytest.param(None, 502, id="none"),
+    ],
+)
+def test_an_endpoint_that_the_login_makes_up_is_not_signed_for(
+    endpoint: str | None, status: int, redirecting: Sign, sam: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The login's answer is obeyed only for hosts of the realm: visitors are sent there with a signature."""
+    close_all()
+    account = current_router().config.account()
+    monkeypatch.setattr(for_account(account, "default").api.account_info, "get_s3_api_url", lambda: endpoint)
+    answer = sam.get("/b2s/a.txt")
+    assert (answer.status_code, answer.get("Location")) == (status, None)

@@ -1,0 +1,68 @@
+"""Links on the site's own route that open one file for a while to whoever has them; made by storage, read by views.
+
+A link is signed with the site's `SECRET_KEY`, so it is checked without asking anybody, outlives a change of the key
+as long as the old one is among `SECRET_KEY_FALLBACKS`, and cannot be taken back alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.core.signing import BadSignature, TimestampSigner
+
+__all__ = ["MAX_LIFE_S", "PARAMETER", "Share", "read", "token"]
+
+PARAMETER = "share"
+"""The query parameter that carries a link's token."""
+
+MAX_LIFE_S = 31_536_000
+"""The longest that a link works: a year."""
+
+_SALT = "b2router.shares"
+_MAX_CHARS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a valid link says.
+
+    Attributes:
+        download_as: the name to save the file under; None for its own.
+    """
+
+    download_as: str | None = None
+
+
+def token(profile: str, name: str, expires_in_s: int, download_as: str | None = None) -> str:
+    """What makes a link: it opens this one file, by this profile's route.
+
+    Args:
+        profile: the profile's name.
+        name: the file name, relative to the profile's location; it has passed the gate.
+        expires_in_s: how long it works, in seconds; 1 to `MAX_LIFE_S`.
+        download_as: the name to save the file under; None for its own.
+    Raises:
+        ValueError: the time is out of bounds.
+    """
+    if not 1 <= expires_in_s <= MAX_LIFE_S:
+        raise ValueError(f"Found {expires_in_s} s, expected an expiry of 1 to {MAX_LIFE_S} seconds.")
+    return TimestampSigner(salt=_SALT).sign_object([profile, name, expires_in_s, download_as])
+
+
+def read(token: str | None, profile: str, name: str) -> Share | None:
+    """What a link opens; None when it is not valid, not for this file as a whole name, or over.
+
+    Args:
+        token: as the request brought it; None when it brought none.
+        profile: the name of the profile that is asked.
+        name: the file name that is asked, which has passed the gate.
+    """
+    if not token or len(token) > _MAX_CHARS:
+        return None
+    signer = TimestampSigner(salt=_SALT)
+    try:
+        of_profile, of_name, expires_in_s, download_as = signer.unsign_object(token)
+        signer.unsign(token, max_age=expires_in_s)
+    except (BadSignature, TypeError, ValueError):  # signed for links, but none
+        return None
+    return Share(download_as) if (of_profile, of_name) == (profile, name) else None
