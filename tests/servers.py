@@ -64,8 +64,8 @@ class Server:
 
 
 @contextmanager
-def serving(kind: str, emulator: Emulator, folder: Path) -> Iterator[Server]:
-    """Run the test project on the emulator."""
+def serving(kind: str, emulator: Emulator, folder: Path, **variables: str) -> Iterator[Server]:
+    """Run the test project on the emulator, with further environment variables."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -77,6 +77,7 @@ def serving(kind: str, emulator: Emulator, folder: Path) -> Iterator[Server]:
         "BACKBLAZE_REALM": emulator.url,
         "BACKBLAZE_APPLICATION_KEY_ID": emulator.key_id,
         "BACKBLAZE_APPLICATION_KEY": emulator.key,
+        **variables,
     }
     with log.open("wb") as output:
         process = subprocess.Popen(

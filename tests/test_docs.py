@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import tempfile
 import tomllib
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
+from django.core.management import call_command, load_command_class
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
@@ -45,10 +52,38 @@ def run_console(example: Any) -> None:
         if "noxfile.py" in words:
             verb = words[words.index("noxfile.py") + 1]
             assert f"def {verb}(" in (ROOT / "noxfile.py").read_text(), verb
+        if words[:3] == ["python", "manage.py", "b2router"]:
+            run_manage(words[3 : words.index(">")] if ">" in words else words[3:])
         if words[:1] == ["b2router"] and words[1] == "emulator":
             options = [word for word in words if word.startswith("--")]
             source = (ROOT / "b2router" / "emulator" / "__main__.py").read_text()
             assert all(f'"{option}"' in source for option in options), options
+
+
+def run_manage(words: list[str]) -> None:
+    """`manage.py b2router …` has these options."""
+    parser = load_command_class("b2router", "b2router").create_parser("manage.py", "b2router")
+    parser.parse_args(words)
+
+
+def run_nginx(example: Any) -> None:
+    """nginx, where there is one, accepts the block with what the commands before it print."""
+    nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if nginx is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for context in ("http", "server"):
+            printed = StringIO()
+            call_command("b2router", "nginx", context=context, ca_file=certifi.where(), stdout=printed)
+            Path(folder, f"b2router-{context}.conf").write_text(printed.getvalue())
+        temporary = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
+        block = example.parsed.replace(
+            "http {", f"http {{ access_log off; client_body_temp_path {folder}/body; {temporary}", 1
+        )
+        Path(folder, "nginx.conf").write_text(f"pid {folder}/pid; events {{}}\n{block}")
+        command = [nginx, "-t", "-q", "-p", folder, "-c", f"{folder}/nginx.conf", "-e", f"{folder}/log"]
+        said = subprocess.run(command, capture_output=True, text=True)
+        assert (said.returncode, said.stdout) == (0, ""), said.stderr
 
 
 SYBIL = Sybil(
@@ -58,6 +93,7 @@ SYBIL = Sybil(
         CodeBlockParser(language="json", evaluator=run_json),
         CodeBlockParser(language="yaml", evaluator=run_yaml),
         CodeBlockParser(language="console", evaluator=run_console),
+        CodeBlockParser(language="nginx", evaluator=run_nginx),
     ]
 )
 

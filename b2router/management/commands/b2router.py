@@ -1,0 +1,30 @@
+"""`manage.py b2router VERB`: what needs the site's configuration; called by Django. A verb is a module of its own."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from b2router.management import nginx
+
+
+class Command(BaseCommand):
+    """Takes the words apart and hands them to the verb."""
+
+    help = "What can be done with the buckets that the site declares."
+    requires_system_checks = ["b2router"]
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Every verb brings its own options."""
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+        nginx.add_arguments(verbs.add_parser("nginx", help=nginx.HELP, description=nginx.HELP))
+
+    def handle(self, *args: Any, **options: Any) -> str:
+        """Run the verb; what it gives is printed.
+
+        Raises:
+            CommandError: there is nothing that it could do.
+        """
+        return nginx.run(options)

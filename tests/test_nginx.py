@@ -1,0 +1,521 @@
+"""Delivery by a real nginx before a real gunicorn: what it hands out, what it keeps to itself, and what it costs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, IncompleteRead
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import certifi
+import pytest
+from django.core.files.base import ContentFile, File
+from django.core.management import call_command
+from django.http import HttpRequest
+from django.test import override_settings
+
+from b2router import get_storage
+from b2router.b2.session import close_all
+from b2router.emulator import Emulator, exchange
+from tests.conftest import BUCKETS
+from tests.servers import Server, serving
+
+pytestmark = pytest.mark.slow
+
+MiB = 1024 * 1024
+TEXT = b"0123456789" * 100
+
+NAMES = (
+    "plain.txt",
+    "a b.txt",
+    "ünï/日本語.txt",
+    "100%.txt",
+    "x?y=1#z.txt",
+    "a+b.txt",
+    "a%2Fb.txt",
+    'quote\'d "name".txt',
+    "semi;colon&more=.txt",
+    "$host ${uri}.txt",
+    "~tilde,comma:colon@at!(star)*[brackets]{braces}|^`.txt",
+    "deep/" + "x" * 240 + "/" + "ü" * 120 + ".txt",
+)
+
+
+def has_badge(request: HttpRequest, file: Any) -> bool:
+    """Allowed if the visitor shows a badge: a predicate that needs no database."""
+    return request.headers.get("X-Badge") == "yes"
+
+
+@dataclass
+class Answer:
+    """What a visitor got."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass
+class Site:
+    """nginx, the site behind it, and B2 behind both."""
+
+    port: int
+    server: Server
+    b2: Emulator
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
+        return ask(self.port, path, method, **headers)
+
+
+def ask(port: int, path: str, method: str = "GET", **headers: str) -> Answer:
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        body = answer.read()
+        fields: dict[str, str] = {}
+        for name, value in answer.getheaders():
+            fields[name.lower()] = f"{fields[name.lower()]}, {value}" if name.lower() in fields else value
+        return Answer(answer.status, body, fields)
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def nginx() -> str:
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("nginx is not installed: apt-get install nginx-light")
+        pytest.skip("nginx is not installed: apt-get install nginx-light")
+    return found
+
+
+@pytest.fixture(scope="module")
+def b2() -> Iterator[Emulator]:
+    with Emulator(buckets=BUCKETS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def config(b2: Emulator) -> dict[str, Any]:
+    key_id, key = b2.create_key()  # S3 does not take the master key
+    return {
+        "application_key_id": key_id,
+        "application_key": key,
+        "realm": b2.url,
+        "profiles": {
+            "public": {
+                "bucket": "acme-public",
+                "route": "b2/",
+                "permission": "public",
+                "delivery": {"mode": "accel"},
+                "max_age_s": 60,
+                "file_info": {"color": "blue", "b2-content-disposition": "inline; filename=evil.html"},
+            },
+            "logged_in": {
+                "bucket": "acme-members",
+                "route": "b2l/",
+                "permission": "tests.test_nginx.has_badge",
+                "delivery": {"mode": "accel"},
+            },
+        },
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stored(config: dict[str, Any]) -> Iterator[None]:
+    with override_settings(BACKBLAZE_CONFIG=config):
+        for name in NAMES:
+            with get_storage("public").open(name, "wb") as file:  # saving would choose a tidier name
+                file.write(name.encode())
+        get_storage("public").save("text.txt", ContentFile(TEXT))
+        get_storage("public").save("page.html", ContentFile(b"<script>alert(1)</script>"))
+        get_storage("public").save("fake.png", _declared(b"<script>alert(1)</script>", "text/html"))
+        get_storage("logged_in").save("secret.txt", ContentFile(b"for members"))
+    close_all()
+    yield
+    close_all()
+
+
+def _declared(content: bytes, content_type: str) -> File[bytes]:
+    file = ContentFile(content)
+    file.content_type = content_type  # type: ignore[attr-defined]  # as Django's uploads have it
+    return file
+
+
+@pytest.fixture(scope="module")
+def site(nginx: str, b2: Emulator, config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("nginx")
+    variables = {
+        f"BACKBLAZE_PROFILES__{name.upper()}": json.dumps(values) for name, values in config["profiles"].items()
+    }
+    variables["BACKBLAZE_APPLICATION_KEY_ID"] = config["application_key_id"]
+    variables["BACKBLAZE_APPLICATION_KEY"] = config["application_key"]
+    with (
+        serving("gunicorn", b2, folder, **variables) as server,
+        override_settings(BACKBLAZE_CONFIG=config),
+        fronted(nginx, server, folder) as port,
+    ):
+        assert ask(port, "/home/").body == b"home"
+        yield Site(port, server, b2)
+
+
+def printed(**options: Any) -> str:
+    output = StringIO()
+    call_command("b2router", "nginx", resolver="127.0.0.1", ca_file=certifi.where(), stdout=output, **options)
+    return output.getvalue()
+
+
+def nginx_conf(folder: Path, port: int, upstream: int) -> Path:
+    """A whole configuration around what the command prints: nothing of this machine's is read or written."""
+    (folder / "b2router-http.conf").write_text(printed(context="http"))
+    (folder / "b2router-server.conf").write_text(printed(context="server"))
+    temporary = "\n".join(f"    {kind}_temp_path {folder}/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
+    path = folder / "nginx.conf"
+    path.write_text(f"""
+{"user root;" if os.geteuid() == 0 else ""}
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx-error.log info;
+events {{ worker_connections 256; }}
+http {{
+    access_log {folder}/nginx-access.log;
+    client_body_temp_path {folder}/body;
+{temporary}
+    gzip on;
+    gzip_types *;
+    gzip_min_length 1;
+    expires 1y;
+    include b2router-http.conf;
+    server {{
+        listen 127.0.0.1:{port};
+        add_header X-Site yes;
+        location / {{
+            proxy_pass http://127.0.0.1:{upstream};
+            proxy_set_header Host $http_host;
+            proxy_buffer_size 16k;
+            proxy_buffers 8 16k;
+            expires off;
+        }}
+        include b2router-server.conf;
+    }}
+}}
+""")
+    return path
+
+
+@contextmanager
+def fronted(nginx: str, server: Server, folder: Path) -> Iterator[int]:
+    """Run nginx before a server; gives its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "nginx-start.log"
+    conf = nginx_conf(folder, port, server.port)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [nginx, "-p", str(folder), "-c", str(conf), "-e", str(log)], stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            for _ in range(100):
+                with socket.socket() as probe:
+                    if process.poll() is None and probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.1)
+            else:
+                raise AssertionError(f"nginx did not start:\n{log.read_text()}")
+            yield port
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@pytest.fixture
+def heard(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, str]]]:
+    """The headers of the calls that came to B2: all that a visitor could have sent."""
+    asked = ("authorization", "cookie", "referer", "user-agent", "range", "if-match", "if-range", "x-accel-redirect")
+    more = ("x-sendfile", "x-forwarded-for", "x-badge", "accept-encoding", "accept", "origin", "x-b2-content-type")
+    monkeypatch.setattr(exchange, "_INTERESTING", (*asked, *more))
+    site.b2.reset_counts()
+    return lambda: [record.headers for record in site.b2.log()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_arrives(site: Site, name: str) -> None:
+    answer = site.ask("/b2/" + quote(name))
+    assert (answer.status, answer.body) == (200, name.encode())
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_a_get_is_one_call_and_comes_as_the_site_decided(site: Site) -> None:
+    """Of B2's headers, the facts about the bytes; all others are the site's."""
+    site.ask("/b2/text.txt")
+    site.b2.reset_counts()
+    answer = site.ask("/b2/text.txt", Accept_Encoding="gzip")
+    assert (answer.status, answer.body) == (200, TEXT)
+    assert site.b2.calls() == {"s3_get": 1}
+    own = {name: answer.headers.pop(name) for name in ("server", "date", "connection", "last-modified")}
+    assert own["last-modified"].endswith("GMT")
+    assert answer.headers == {
+        "content-type": "text/plain; charset=utf-8",
+        "content-length": str(len(TEXT)),
+        "content-disposition": 'inline; filename="text.txt"',
+        "cache-control": "public, max-age=60",
+        "etag": f'"{hashlib.md5(TEXT).hexdigest()}"',
+        "accept-ranges": "bytes",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "SAMEORIGIN",
+        "cross-origin-opener-policy": "same-origin",
+        "referrer-policy": "no-referrer",
+    }
+
+
+def test_a_protected_file_stays_private(site: Site) -> None:
+    answer = site.ask("/b2l/secret.txt", X_Badge="yes")
+    assert (answer.status, answer.body) == (200, b"for members")
+    assert answer.headers["cache-control"] == "private, private, no-cache"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_who_may_not_read_costs_nothing(site: Site) -> None:
+    site.b2.reset_counts()
+    for path in ("/b2l/secret.txt", "/b2l/none.txt"):
+        answer = site.ask(path, Accept="application/json")
+        assert (answer.status, answer.body) == (403, b"You may not read this file.\n")
+        assert answer.headers["cache-control"] == "private, no-store"
+    assert site.b2.calls() == {}
+
+
+def test_head_is_get_without_a_body(site: Site) -> None:
+    get = site.ask("/b2/text.txt")
+    site.b2.reset_counts()
+    head = site.ask("/b2/text.txt", "HEAD", Range="bytes=0-9")
+    assert (head.status, head.body) == (200, b"")
+    assert {**head.headers, "date": ""} == {**get.headers, "date": ""}
+    assert (site.b2.calls(), site.b2.bytes_out()) == ({"s3_head": 1}, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "last"),
+    [("bytes=0-0", 0, 0), ("bytes=10-19", 10, 19), ("bytes=990-", 990, 999), ("bytes=-5", 995, 999)],
+)
+def test_a_range_pulls_its_bytes_and_no_more(site: Site, wanted: str, first: int, last: int) -> None:
+    site.b2.reset_counts()
+    answer = site.ask("/b2/text.txt", Range=wanted)
+    assert (answer.status, answer.body) == (206, TEXT[first : last + 1])
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(TEXT)}"
+    assert (site.b2.calls(), site.b2.bytes_out()) == ({"s3_get": 1}, last - first + 1)
+
+
+@pytest.mark.parametrize("ignored", ["bytes=0-1,5-6", "items=0-1", "nonsense", "bytes=" + "0-0," * 500])
+def test_what_is_no_single_range_gets_the_whole_file(site: Site, heard: Any, ignored: str) -> None:
+    assert site.ask("/b2/text.txt", Range=ignored).body == TEXT
+    assert heard() == [{"user-agent": "b2router-nginx"}]
+
+
+def test_a_range_past_the_end_is_fixed_text(site: Site) -> None:
+    answer = site.ask("/b2/text.txt", Range="bytes=5000-")
+    assert (answer.status, answer.body) == (416, b"The file has no byte of this range.\n")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_range_of_another_version_gets_the_whole_file(site: Site) -> None:
+    """RFC 9110, 13.1.5; B2 does not know If-Range, and would send a part of whatever is there now."""
+    etag = site.ask("/b2/text.txt").headers["etag"]
+    assert site.ask("/b2/text.txt", Range="bytes=0-9", If_Range=etag).status == 206
+    for other in ('"another"', f"W/{etag}", "Sun, 01 Jan 2034 00:00:00 GMT"):
+        answer = site.ask("/b2/text.txt", Range="bytes=0-9", If_Range=other)
+        assert (answer.status, answer.body) == (200, TEXT)
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_what_the_client_has_is_not_sent_again(site: Site) -> None:
+    get = site.ask("/b2/text.txt")
+    for method in ("GET", "HEAD"):
+        site.b2.reset_counts()
+        answer = site.ask("/b2/text.txt", method, If_None_Match=get.headers["etag"])
+        assert (answer.status, answer.body) == (304, b"")
+        assert answer.headers["cache-control"] == "public, max-age=60"
+        assert site.b2.bytes_out() == 0
+    assert site.ask("/b2/text.txt", If_Modified_Since=get.headers["last-modified"]).status == 304
+    changed = site.ask("/b2/text.txt", If_Match='"another"')
+    assert (changed.status, changed.body) == (412, b"The file is not the one you expected.\n")
+    assert site.ask("/b2/text.txt", If_Match=get.headers["etag"]).body == TEXT
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "disposition"),
+    [
+        pytest.param("page.html", "text/html; charset=utf-8", 'attachment; filename="page.html"', id="HTML"),
+        pytest.param("fake.png", "image/png", 'inline; filename="fake.png"', id="HTML that is called an image"),
+    ],
+)
+def test_active_content_stays_locked_up(site: Site, name: str, content_type: str, disposition: str) -> None:
+    """The type is the name's: what an uploader declared, in B2's own headers too, has no effect."""
+    answer = site.ask(f"/b2/{name}")
+    assert answer.headers["content-type"] == content_type
+    assert answer.headers["content-disposition"] == disposition
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers.get("content-security-policy") == (
+        "sandbox; default-src 'none'" if name == "page.html" else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "text"),
+    [
+        pytest.param(
+            {"status": 503, "retry_after": 7},
+            503,
+            b"The file store cannot be reached right now. Please try again later.\n",
+            id="busy",
+        ),
+        pytest.param(
+            {"status": 403, "code": "access_denied"},
+            503,
+            b"The file store cannot be reached right now. Please try again later.\n",
+            id="key revoked",
+        ),
+        pytest.param({"status": 400}, 502, b"The file store gave an answer that makes no sense.\n", id="nonsense"),
+    ],
+)
+def test_what_b2_says_about_an_error_does_not_get_out(
+    site: Site, fault: dict[str, Any], status: int, text: bytes
+) -> None:
+    site.b2.fail("s3_get", message="canary", **fault)
+    answer = site.ask("/b2l/secret.txt", X_Badge="yes")
+    assert (answer.status, answer.body) == (status, text)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert answer.headers.get("retry-after") == ("7" if "retry_after" in fault else None)
+    assert "content-disposition" not in answer.headers
+
+
+def test_a_missing_file_is_not_found(site: Site) -> None:
+    answer = site.ask("/b2/none.png")
+    assert (answer.status, answer.body) == (404, b"There is no such file.\n")
+    assert (answer.headers["content-type"], answer.headers["cache-control"]) == (
+        "text/plain; charset=utf-8",
+        "no-store",
+    )
+
+
+def test_a_body_that_b2_breaks_off_is_a_visible_break(site: Site) -> None:
+    site.b2.fail("s3_get", cut_at=500)
+    with pytest.raises((IncompleteRead, ConnectionError)):
+        site.ask("/b2/text.txt")
+
+
+@pytest.mark.parametrize("path", ["/_b2/", "/_b2/whole", "/_b2", "/_b2/acme-members/secret.txt", "/%5Fb2/", "//_b2/"])
+def test_the_internal_location_cannot_be_reached(site: Site, path: str) -> None:
+    site.b2.reset_counts()
+    answer = site.ask(path, X_Badge="yes", Location=f"{site.b2.url}/acme-members/secret.txt")
+    assert answer.status == 404
+    assert site.b2.calls() == {}
+
+
+def test_headers_of_a_visitor_are_neither_believed_nor_passed_on(site: Site, heard: Any) -> None:
+    """Only what asks for a part or for a newer file goes to B2, in a form that nginx has checked."""
+    said = {
+        "X_Accel_Redirect": "/_b2/",
+        "X_Accel_Mapping": "/=/_b2/",
+        "X_Sendfile": "/etc/passwd",
+        "X_Sendfile_Type": "X-Accel-Redirect",
+        "X_B2_Content_Type": "text/html",
+        "Location": f"{site.b2.url}/acme-members/secret.txt",
+        "Authorization": "Bearer canary",
+        "Cookie": "sessionid=canary",
+        "Referer": "https://canary.example/",
+        "Origin": "https://canary.example",
+        "X_Forwarded_For": "192.0.2.1",
+        "Range": "bytes=0-9",
+    }
+    answer = site.ask("/b2/text.txt", **said)
+    assert (answer.status, answer.body) == (206, TEXT[:10])
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert heard() == [{"user-agent": "b2router-nginx", "range": "bytes=0-9"}]
+    refused = site.ask("/b2l/secret.txt", Accept="application/json", **said)
+    assert refused.status == 403
+    assert len(heard()) == 1
+
+
+def test_a_large_file_does_not_pass_the_site(site: Site) -> None:
+    """100 MiB: the worker's memory does not grow, and neither nginx nor the worker writes any of it to disk."""
+    pattern = bytes(range(256)) * 4096
+    with get_storage("public").open("big.bin", "wb") as file:
+        for _ in range(100):
+            file.write(pattern)
+    assert site.ask("/b2/big.bin", "HEAD").headers["content-length"] == str(100 * MiB)
+    digest, received = hashlib.sha256(), 0
+    with site.server.growth() as grown:
+        connection = HTTPConnection("127.0.0.1", site.port, timeout=60)
+        connection.request("GET", "/b2/big.bin")
+        answer = connection.getresponse()
+        while block := answer.read(MiB):
+            digest.update(block)
+            received += len(block)
+        connection.close()
+    assert (received, digest.digest()) == (100 * MiB, hashlib.sha256(pattern * 100).digest())
+    assert grown[0] < 2 * MiB
+
+
+def test_a_visitor_who_leaves_stops_the_download(site: Site) -> None:
+    """Whatever B2 sends is paid for."""
+    site.ask("/b2/big.bin", "HEAD")
+    site.b2.reset_counts()
+    connection = HTTPConnection("127.0.0.1", site.port, timeout=60)
+    connection.request("GET", "/b2/big.bin")
+    connection.getresponse().read(MiB)
+    connection.close()
+    deadline, sent = time.monotonic() + 10, -1
+    while sent != site.b2.bytes_out() and time.monotonic() < deadline:
+        sent = site.b2.bytes_out()
+        time.sleep(0.5)
+    assert sent < 30 * MiB
+
+
+def test_without_nginx_the_answer_is_a_redirect_to_that_file(site: Site) -> None:
+    """What gets out opens this one file, which this visitor may read, for a minute or so; no token, nothing to keep."""
+    answer = ask(site.server.port, "/b2l/secret.txt", X_Badge="yes")
+    assert (answer.status, answer.body, answer.headers["cache-control"]) == (302, b"", "private")
+    assert (answer.headers["vary"], answer.headers["referrer-policy"]) == ("*", "no-referrer")
+    address = urlsplit(answer.headers["location"])
+    assert f"{address.scheme}://{address.netloc}" == site.b2.url
+    there = HTTPConnection(address.netloc, timeout=10)
+    there.request("GET", f"{address.path}?{address.query}")
+    assert there.getresponse().read() == b"for members"
+    there.request("GET", f"{address.path.replace('secret', 'other')}?{address.query}")
+    assert there.getresponse().status == 403
+    there.close()
+    assert int(parse_qs(address.query)["X-Amz-Expires"][0]) <= 90
+
+
+def test_the_logs_hold_no_key(site: Site, config: dict[str, Any]) -> None:
+    folder = site.server.log.parent
+    for log in folder.glob("*.log"):
+        assert config["application_key"] not in log.read_text(), log
+    assert "X-Amz" not in (folder / "nginx-access.log").read_text()
+
+
+def test_nginx_finds_nothing_to_complain_about(nginx: str, config: dict[str, Any], tmp_path: Path) -> None:
+    """For production, with a certificate file and a name server."""
+    with override_settings(BACKBLAZE_CONFIG={**config, "realm": "production"}):
+        conf = nginx_conf(tmp_path, 8080, 8000)
+    said = subprocess.run(
+        [nginx, "-t", "-p", tmp_path, "-c", conf, "-e", tmp_path / "boot.log"], capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stderr
+    assert "warn" not in said.stderr
