@@ -39,6 +39,7 @@ IDS = {
     "layer": "b2router.E014",
     "emulator": "b2router.E015",
     "prefix_token": "b2router.E016",
+    "internal": "b2router.E017",
     "unknown_variable": "b2router.W001",
     "unreadable_route": "b2router.W002",
     "master_key": "b2router.W003",
@@ -112,6 +113,7 @@ def check_site(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
             "Add path('', include('b2router.urls')) to the URLconf.",
         )
         messages.append(_message(problem))
+    messages += [_message(problem) for problem in _internal_problems(config, routed)]
     messages += [_message(problem, Warning) for problem in _master_key_problems(config)]
     if not django_settings.DEBUG:
         messages += [_message(problem) for problem in _emulator_problems(config)]
@@ -180,11 +182,26 @@ def _user_problems(profile: str) -> Iterator[Problem]:
         )
 
 
+def _internal_problems(config: Any, routed: list[Any]) -> Iterator[Problem]:
+    """What lies below nginx's internal location is not found, whatever the site would answer."""
+    for profile in config.profiles.values():
+        internal = getattr(profile.delivery, "internal", None)
+        hidden = [other for other in routed if internal and _path(other.name).startswith(internal)]
+        for other in hidden:
+            yield Problem(
+                "internal",
+                f"profiles.{profile.name}.delivery.internal",
+                f"'{internal}' is for nginx alone, but the files of profile '{other.name}' are at {_path(other.name)}, "
+                "so visitors could not reach them.",
+                "Name a location that no page of the site has, and print nginx's configuration anew.",
+            )
+
+
 def _master_key_problems(config: Any) -> Iterator[Problem]:
     """The master key's id is the account's, of twelve hexadecimal digits; that of an application key is longer."""
     for profile in config.profiles.values():
         account = config.account(profile.account)
-        signs = getattr(profile.delivery, "signer", None) == "s3"
+        signs = profile.delivery.mode == "accel" or getattr(profile.delivery, "signer", None) == "s3"
         if signs and account is not None and re.fullmatch(r"[0-9a-f]{12}", account.application_key_id):
             yield Problem(
                 "master_key",
@@ -207,6 +224,16 @@ def _emulator_problems(config: Any) -> Iterator[Problem]:
                 f"found '{realm}', a plain http address such as an emulator's, while DEBUG is off.",
                 "Use 'production', or the https address of a B2.",
             )
+
+
+def _path(profile: str) -> str:
+    """Where the site serves a profile; empty when it does not."""
+    from b2router.router import Target
+
+    try:
+        return reverse("b2router:file", args=[Target(profile, "x")])[:-1]
+    except (NoReverseMatch, ImportError):
+        return ""
 
 
 def _is_included(profile: str) -> bool:

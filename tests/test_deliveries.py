@@ -43,6 +43,7 @@ def checked(**profiles: dict[str, Any]) -> list[CheckMessage]:
 
 REDIRECT = {"mode": "redirect"}
 NATIVE = {"mode": "redirect", "signer": "native"}
+ACCEL = {"mode": "accel"}
 
 
 # Redirects
@@ -102,7 +103,7 @@ def test_a_redirect_reaches_what_its_route_reaches_and_no_more() -> None:
 
 def test_signing_with_what_looks_like_the_master_key_is_a_warning() -> None:
     master = {"application_key_id": "0123456789ab"}
-    for delivery, expected in ((REDIRECT, ["b2router.W003"]), (NATIVE, []), (None, [])):
+    for delivery, expected in ((REDIRECT, ["b2router.W003"]), (ACCEL, ["b2router.W003"]), (NATIVE, []), (None, [])):
         config = {**KEYS, **master, "profiles": {"x": profile(delivery=delivery, route="x/")}}
         with override_settings(BACKBLAZE_CONFIG=config):
             assert [message.id for message in run_checks(tags=["b2router"])] == expected
@@ -120,8 +121,56 @@ def test_only_direct_and_unsigned_cdn_addresses_are_public() -> None:
         for mode, delivery in {
             "proxy": {"mode": "proxy"},
             "redirect": REDIRECT,
+            "accel": ACCEL,
             "direct": {"mode": "direct", **base},
             "cdn": {"mode": "cdn", **base},
         }.items()
     }
-    assert public == {"proxy": False, "redirect": False, "direct": True, "cdn": True}
+    assert public == {"proxy": False, "redirect": False, "accel": False, "direct": True, "cdn": True}
+
+
+# nginx
+
+
+def test_nginx_delivers_from_one_location_unless_told_otherwise() -> None:
+    found = configured(staff=profile(delivery=ACCEL)).profiles["staff"].delivery
+    assert found.model_dump() == {"mode": "accel", "internal": "/_b2/"}
+
+
+@pytest.mark.parametrize(
+    "internal",
+    [
+        "_b2/",
+        "/_b2",
+        "/",
+        "",
+        "//",
+        "/a b/",
+        "/a/../b/",
+        "/./",
+        "/a{b}/",
+        "/a;return 200/",
+        "/$host/",
+        "/\u00fc/",
+        "/a/\n",
+    ],
+)
+def test_an_internal_location_is_a_plain_path(internal: str) -> None:
+    """It stands in nginx's configuration, and as a whole in a header."""
+    text = problem(staff=profile(delivery={**ACCEL, "internal": internal}))
+    assert "profiles.staff.delivery.internal" in text
+    assert "'/_b2/'" in text
+
+
+def test_nginx_delivers_to_whom_the_route_does_and_to_nobody_else() -> None:
+    other = profile("superuser", location="other/", route="o/")
+    assert found_leaks(staff=profile(delivery=ACCEL, route="s/", location="staff/"), other=other) == []
+    assert ("other", "staff", "route s/") in found_leaks(staff=profile(delivery=ACCEL, route="s/"), other=other)
+
+
+def test_files_below_the_internal_location_are_out_of_reach() -> None:
+    messages = checked(x=profile("public", {**ACCEL, "internal": "/files/"}, route="files/of-x/"))
+    assert [message.id for message in messages] == ["b2router.E017"]
+    assert "/files/of-x/" in messages[0].msg
+    assert checked(x=profile("public", {**ACCEL, "internal": "/files/"}, route="files-of-x/")) == []
+    assert checked(x=profile("public", route="_b2/")) == []

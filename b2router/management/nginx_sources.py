@@ -32,8 +32,8 @@ def _endpoint(realm: str) -> str:
     """The S3-compatible endpoints that a login in this realm may name, see `b2.session`."""
     if realm == "production":
         return r"https://s3\.[a-z0-9-]+\.backblazeb2\.com"
-    if realm in ("staging", "dev"):
-        return r"https?://(?:[a-z0-9-]+\.)+backblaze(?:b2)?\.(?:com|net)"
+    if "://" not in realm:
+        return r"https://(?:[a-z0-9-]+\.)+backblaze(?:b2)?\.(?:com|net)"
     own = urlsplit(realm)
     host = own.hostname or ""
     if ":" in host:
