@@ -8,11 +8,13 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, IncompleteRead
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -155,8 +157,53 @@ def _declared(content: bytes, content_type: str) -> File[bytes]:
     return file
 
 
+HOSTILE = {
+    "X-Accel-Redirect": "/home/",
+    "X-Accel-Expires": "3600",
+    "Set-Cookie": "sessionid=theirs",
+    "Strict-Transport-Security": "max-age=63072000",
+    "Access-Control-Allow-Origin": "*",
+    "Content-Security-Policy": "default-src *",
+    "Content-Type": "text/html",
+    "Content-Disposition": "inline",
+    "Cache-Control": "public, max-age=99",
+    "Refresh": "0; url=https://evil.example",
+    "x-amz-meta-color": "blue",
+    "x-amz-request-id": "1",
+}
+
+
+class Anything(BaseHTTPRequestHandler):
+    """A site that lets nginx fetch whatever its query says, and a B2 that says what it should not."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        address = parse_qs(urlsplit(self.path).query).get("fetch")
+        self.send_response(302 if address else 200)
+        told = {"X-Accel-Redirect": "/_b2/", "Location": address[0]} if address else HOSTILE
+        for name, value in {**told, "Content-Length": "4"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"body")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing to say."""
+
+
 @pytest.fixture(scope="module")
-def site(nginx: str, b2: Emulator, config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def anything() -> Iterator[str]:
+    """The address of `Anything`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Anything) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site(
+    nginx: str, b2: Emulator, config: dict[str, Any], anything: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("nginx")
     variables = {
         f"BACKBLAZE_PROFILES__{name.upper()}": json.dumps(values) for name, values in config["profiles"].items()
@@ -166,7 +213,7 @@ def site(nginx: str, b2: Emulator, config: dict[str, Any], tmp_path_factory: pyt
     with (
         serving("gunicorn", b2, folder, **variables) as server,
         override_settings(BACKBLAZE_CONFIG=config),
-        fronted(nginx, server, folder) as port,
+        fronted(nginx, server, anything, folder) as port,
     ):
         assert ask(port, "/home/").body == b"home"
         yield Site(port, server, b2)
@@ -178,7 +225,7 @@ def printed(**options: Any) -> str:
     return output.getvalue()
 
 
-def nginx_conf(folder: Path, port: int, upstream: int) -> Path:
+def nginx_conf(folder: Path, port: int, site: str, other_site: str) -> Path:
     """A whole configuration around what the command prints: nothing of this machine's is read or written."""
     (folder / "b2router-http.conf").write_text(printed(context="http"))
     (folder / "b2router-server.conf").write_text(printed(context="server"))
@@ -204,11 +251,14 @@ http {{
         listen 127.0.0.1:{port};
         add_header X-Site yes;
         location / {{
-            proxy_pass http://127.0.0.1:{upstream};
+            proxy_pass {site};
             proxy_set_header Host $http_host;
             proxy_buffer_size 16k;
             proxy_buffers 8 16k;
             expires off;
+        }}
+        location /other/ {{
+            proxy_pass {other_site};
         }}
         include b2router-server.conf;
     }}
@@ -218,13 +268,13 @@ http {{
 
 
 @contextmanager
-def fronted(nginx: str, server: Server, folder: Path) -> Iterator[int]:
+def fronted(nginx: str, server: Server, anything: str, folder: Path) -> Iterator[int]:
     """Run nginx before a server; gives its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / "nginx-start.log"
-    conf = nginx_conf(folder, port, server.port)
+    conf = nginx_conf(folder, port, f"http://127.0.0.1:{server.port}", anything)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [nginx, "-p", str(folder), "-c", str(conf), "-e", str(log)], stdout=output, stderr=subprocess.STDOUT
@@ -404,6 +454,24 @@ def test_what_b2_says_about_an_error_does_not_get_out(
     assert "content-disposition" not in answer.headers
 
 
+def test_what_b2_says_beside_the_file_neither_steers_nginx_nor_gets_out(site: Site, anything: str) -> None:
+    """HSTS of B2 would be the site's; a header of an uploader could open any internal location."""
+    answer = site.ask("/other/?fetch=" + quote(f"{anything}/acme-public/evil"))
+    assert (answer.status, answer.body) == (200, b"body")
+    assert {*answer.headers} == {"server", "date", "connection", "content-length"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/acme-staff/a", "/acme-public", "/", "/acme-public-2/a", "/x/acme-public/a", "/file/acme-public/a"]
+)
+def test_nothing_but_the_declared_buckets_is_fetched(site: Site, anything: str, path: str) -> None:
+    """Whatever a mistake of the site puts into its answer."""
+    answer = site.ask("/other/?fetch=" + quote(anything + path))
+    assert (answer.status, b"body" in answer.body) == (503, False)
+    elsewhere = site.ask("/other/?fetch=" + quote("http://192.0.2.1/acme-public/a"))
+    assert elsewhere.status == 503
+
+
 def test_a_missing_file_is_not_found(site: Site) -> None:
     answer = site.ask("/b2/none.png")
     assert (answer.status, answer.body) == (404, b"There is no such file.\n")
@@ -513,7 +581,7 @@ def test_the_logs_hold_no_key(site: Site, config: dict[str, Any]) -> None:
 def test_nginx_finds_nothing_to_complain_about(nginx: str, config: dict[str, Any], tmp_path: Path) -> None:
     """For production, with a certificate file and a name server."""
     with override_settings(BACKBLAZE_CONFIG={**config, "realm": "production"}):
-        conf = nginx_conf(tmp_path, 8080, 8000)
+        conf = nginx_conf(tmp_path, 8080, "http://127.0.0.1:8000", "http://127.0.0.1:8001")
     said = subprocess.run(
         [nginx, "-t", "-p", tmp_path, "-c", conf, "-e", tmp_path / "boot.log"], capture_output=True, text=True
     )
