@@ -16,6 +16,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldDoesNotExist
+from django.db.models import CharField, FileField, TextField
 from django.urls import NoReverseMatch, reverse
 
 from b2router.errors import ConfigError, Problem
@@ -161,7 +162,9 @@ def _permission_problems() -> Iterator[Problem]:
 def _owner_problems(profile: str, owner: str) -> Iterator[Problem]:
     app, model, field = owner.split(".")
     try:
-        apps.get_model(app, model)._meta.get_field(field)
+        found = apps.get_model(app, model)._meta.get_field(field)
+        if not isinstance(found, CharField | TextField | FileField):
+            raise FieldDoesNotExist(f"{type(found).__name__} holds no file's name")
     except (LookupError, FieldDoesNotExist) as error:
         yield Problem(
             "owner",
@@ -213,15 +216,17 @@ def _master_key_problems(config: Any) -> Iterator[Problem]:
 
 
 def _emulator_problems(config: Any) -> Iterator[Problem]:
+    from b2router.config import is_loopback
+
     realms = {"realm": config.realm} | {
         f"accounts.{name}.realm": account.realm for name, account in config.accounts.items()
     }
     for where, realm in realms.items():
-        if urlsplit(realm).scheme == "http":
+        if is_loopback(urlsplit(realm).hostname):
             yield Problem(
                 "emulator",
                 where,
-                f"found '{realm}', a plain http address such as an emulator's, while DEBUG is off.",
+                f"found '{realm}', an address on this machine such as an emulator's, while DEBUG is off.",
                 "Use 'production', or the https address of a B2.",
             )
 

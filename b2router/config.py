@@ -41,15 +41,19 @@ __all__ = [
     "BackblazeConfig",
     "BucketProfile",
     "CdnDelivery",
+    "CdnSigning",
     "DirectDelivery",
     "Not",
     "Permission",
     "ProxyDelivery",
     "RedirectDelivery",
+    "is_loopback",
     "missing_key",
 ]
 
 DEFAULT_ACCOUNT = "default"
+NAMED_REALMS = ("production", "staging")
+"""Realms that b2sdk knows by name, but for "dev", whose plain http would carry the key in clear."""
 PERMISSION_WORDS = ("public", "authenticated", "staff", "superuser")
 
 
@@ -139,7 +143,8 @@ def _words(permission: Permission | None) -> Iterator[str]:
         yield from _words(part)
 
 
-def _is_loopback(host: str | None) -> bool:
+def is_loopback(host: str | None) -> bool:
+    """Whether a host name or address means this machine."""
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
@@ -208,13 +213,32 @@ class DirectDelivery(Model):
     """B2's download host for the account, such as "https://f004.backblazeb2.com"; "/file/<bucket>/" is added."""
 
 
+class CdnSigning(Model):
+    """How the site signs addresses that the CDN checks."""
+
+    scheme: Literal["bunny", "cloudflare"]
+    """Bunny's token authentication, or a Cloudflare rule with is_timed_hmac_valid_v0."""
+    secret: SecretStr = Field(min_length=8)
+    """What the site and the CDN share: Bunny's token authentication key, or the key in Cloudflare's rule."""
+    expires_in_s: int = Field(default=300, ge=10, le=604_800)
+    """How long an address works at least, in seconds; at most half as long again."""
+
+
 class CdnDelivery(Model):
-    """Browsers fetch from a content delivery network in front of a public bucket."""
+    """Browsers fetch from a content delivery network; in front of a public bucket, unless addresses are signed."""
 
     mode: Literal["cdn"]
     """Addresses point at the CDN."""
     base_url: WebAddress
     """What the CDN puts before a file's key, such as "https://cdn.example.com/"."""
+    signing: CdnSigning | None = None
+    """How addresses are signed, so that the CDN hands out nothing else; without it, they are open to anyone."""
+
+    @model_validator(mode="after")
+    def _signatures_travel_unseen(self) -> Self:
+        if self.signing is not None and urlsplit(self.base_url).scheme != "https":
+            raise _located("web_address", ("base_url",), "expected https: whoever reads a signed address can use it")
+        return self
 
 
 def _delivery_mode(value: Any) -> Any:
@@ -240,13 +264,13 @@ class Account(Model):
 
 
 def _realm(value: str) -> str:
-    if value in ("production", "staging", "dev"):
+    if value in NAMED_REALMS:
         return value
     try:
         address = _web_address(value).rstrip("/")
     except PydanticCustomError:
         raise PydanticCustomError("realm", "expected 'production' or the https address of another B2") from None
-    if urlsplit(address).scheme != "https" and not _is_loopback(urlsplit(address).hostname):
+    if urlsplit(address).scheme != "https" and not is_loopback(urlsplit(address).hostname):
         raise PydanticCustomError("realm", "expected https: plain http carries the key in clear, so only loopback may")
     return address
 
@@ -269,7 +293,7 @@ class BucketProfile(Model):
     """Who may read; without one, nobody may."""
     on_denied: Literal["login", "403", "404"] = "login"
     """What the others get: the login page (signed-in visitors: 403), 403, or 404 to hide what exists."""
-    owner: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*\.[A-Za-z_]\w*\.[A-Za-z_]\w*$")
+    owner: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*\.[A-Za-z_]\w*\.[A-Za-z]+(_[A-Za-z0-9]+)*$")
     """The model field whose row owns a file, as "app.Model.field"; a file that no row names is not found."""
     delivery: Delivery = ProxyDelivery()
     """How the bytes reach the browser."""
@@ -299,7 +323,11 @@ class BucketProfile(Model):
     @property
     def has_public_addresses(self) -> bool:
         """Whether anyone can open the files by an address that nobody signed: at B2, or at a CDN."""
-        return isinstance(self.delivery, DirectDelivery | CdnDelivery)
+        match self.delivery:
+            case DirectDelivery() | CdnDelivery(signing=None):
+                return True
+            case _:
+                return False
 
     @field_validator("bucket")
     @classmethod
@@ -349,6 +377,12 @@ class BucketProfile(Model):
                 ("delivery", "mode"),
                 f"'{self.delivery.mode}' gives out addresses that anyone can open, "
                 "but the profile's permission is not 'public'",
+            )
+        if self.has_public_addresses and self.owner is not None:
+            raise _located(
+                "public_delivery",
+                ("owner",),
+                f"'{self.delivery.mode}' gives out addresses that ask for no row, so no owner can be enforced",
             )
         return self
 

@@ -110,6 +110,9 @@ class RangedReader(io.RawIOBase):
                     return block
             self._drop()
             self._download = open_download(*self._place, span=(self._position, None))
+            if self._download.first != self._position:
+                self._drop()
+                raise UnexpectedAnswer("B2 was asked for a range and sent another.")
             if self._download.stored.file_id != self.stored.file_id:
                 self._drop()
                 raise UnexpectedAnswer("The file was replaced while it was being read; open it again.")
@@ -122,6 +125,10 @@ class RangedReader(io.RawIOBase):
             self._download = None
 
 
+Upload = Callable[[IO[bytes], int], None]
+Reopen = Callable[[str], "B2File"]
+
+
 class B2File(_File):
     """What `storage.open` returns: Django's `File` over a reader or a spool; a spool is uploaded on close.
 
@@ -129,17 +136,46 @@ class B2File(_File):
         file: the stream that this wraps.
         name: the file's name in its storage.
         mode: as given to open.
+        reopen: opens the same file of the storage again.
+        stored: what B2 said about a file that is read.
         upload: called once, with the complete content, when a written file is closed.
     """
 
     def __init__(
-        self, file: Any, name: str, mode: str, *, stored: StoredFile | None = None, upload: Upload | None = None
+        self,
+        file: Any,
+        name: str,
+        mode: str,
+        reopen: Reopen,
+        *,
+        stored: StoredFile | None = None,
+        upload: Upload | None = None,
     ) -> None:
         super().__init__(file, name)
         self.file: Any = file
         self.mode = mode
+        self._reopen = reopen
         self._stored = stored
         self._upload = upload
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        """Close; what was written is dropped when the block failed, because half a file is none."""
+        if kind is not None:
+            self._upload = None
+        self.close()
+
+    def open(self, mode: str | None = None, *args: Any, **options: Any) -> B2File:
+        """Go to the beginning; a closed file is opened anew, from its storage.
+
+        Args:
+            mode: to open anew in; None for the same.
+        """
+        if not self.closed:
+            self.seek(0)
+            return self
+        again = self._reopen(mode or self.mode)
+        self.file, self.mode, self._stored, self._upload = again.file, again.mode, again._stored, again._upload
+        return self
 
     @property
     def size(self) -> int:
@@ -171,10 +207,9 @@ class B2File(_File):
             self.file.close()
 
 
-Upload = Callable[[IO[bytes], int], None]
-
-
-def open_file(session: Session, bucket: str, key: str, name: str, mode: str, upload: Upload) -> B2File:
+def open_file(
+    session: Session, bucket: str, key: str, name: str, mode: str, *, upload: Upload, reopen: Reopen
+) -> B2File:
     """Open a stored file.
 
     Args:
@@ -184,6 +219,7 @@ def open_file(session: Session, bucket: str, key: str, name: str, mode: str, upl
         name: the file's name in its storage.
         mode: "r", "w", "x" or "a", with "b" or "t"; text is UTF-8, with universal newlines.
         upload: stores what was written.
+        reopen: opens the same file again.
     Raises:
         NotFound: no such file, when reading.
         FileExistsError: there is one, with "x".
@@ -199,13 +235,13 @@ def open_file(session: Session, bucket: str, key: str, name: str, mode: str, upl
     if kind == "r":
         reader = RangedReader(session, bucket, key)
         buffered = io.BufferedReader(reader)
-        return B2File(_text(buffered) if is_text else buffered, name, mode, stored=reader.stored)
+        return B2File(_text(buffered) if is_text else buffered, name, mode, reopen, stored=reader.stored)
     if kind == "x" and _exists(session, bucket, key):
         raise FileExistsError(f"The file to be created by mode {mode!r} exists already.")
     spool = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed with the file
     if kind == "a":
         _copy_existing(session, bucket, key, spool)
-    return B2File(_text(spool) if is_text else spool, name, mode, upload=upload)
+    return B2File(_text(spool) if is_text else spool, name, mode, reopen, upload=upload)
 
 
 def upload_source(content: File[Any]) -> tuple[IO[bytes], int | None, str | None]:
@@ -219,8 +255,8 @@ def upload_source(content: File[Any]) -> tuple[IO[bytes], int | None, str | None
         return cast("IO[bytes]", content), Path(path).stat().st_size, path
     if content.seekable():
         content.seek(0)
-        if isinstance(content.read(0), str):
-            return cast("IO[bytes]", _Encoded(content)), None, None
+    if isinstance(content.read(0), str):
+        return cast("IO[bytes]", _Encoded(content)), None, None
     try:
         return cast("IO[bytes]", content), content.size, None
     except (AttributeError, OSError):

@@ -1,8 +1,9 @@
 """Proves from the configuration alone that no file is reachable through a looser rule than its own; pure.
 
 Asked by `router` before anything is served and by `checks`. Two profiles are compared when their files can be the
-same objects of the same bucket. The proof is a truth table over everything that their permissions mention: a visitor
-for whom the reaching profile says yes and the owning profile says no is a leak. What cannot be proved counts as one.
+same objects of the same bucket. The proof is a truth table over everything that their permissions mention, with a
+third value for predicates that cannot decide: a visitor for whom the reaching profile says yes and the owning profile
+does not is a leak. What cannot be proved counts as one.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
+from math import prod
 
+from b2router import ternary
 from b2router.config import AllOf, AnyOf, BackblazeConfig, BucketProfile, CdnDelivery, DirectDelivery, Not, Permission
 
 __all__ = ["Leak", "leaks"]
 
-MAX_FACTS = 12
-"""More facts than this in one comparison (4,096 rows) count as not provable."""
+MAX_ROWS = 10_000
+"""A comparison that needs a larger truth table counts as not provable."""
+
+
+Formula = Permission | None
+Visitor = dict[str, bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +60,21 @@ def leaks(config: BackblazeConfig) -> list[Leak]:
     """
     found = []
     for owning, through in permutations(config.profiles.values(), 2):
-        if _bucket(config, owning) != _bucket(config, through):
-            continue
-        for address, reached in _addresses(through):
+        if owning.bucket.lower() != through.bucket.lower():
+            continue  # names are unique in B2, whatever key or address of a realm they are reached with
+        for address, reached, rule in _ways_in(through):
             shared = _overlap(owning.location, reached)
-            if shared is not None and not _implies(through, owning):
+            if shared is not None and not _implies(rule, _formula(owning)):
                 found.append(Leak(owning.name, through.name, address, owning.bucket, shared))
     return found
 
 
-def _bucket(config: BackblazeConfig, profile: BucketProfile) -> tuple[str, str]:
-    """What makes two buckets the same one: names are unique within a realm, whatever key they are reached with."""
-    account = config.accounts.get(profile.account)
-    return account.realm if account else config.realm, profile.bucket.lower()
-
-
-def _addresses(profile: BucketProfile) -> Iterator[tuple[str, str]]:
-    if profile.route and profile.permission is not None:
-        yield f"route {profile.route}", profile.location
+def _ways_in(profile: BucketProfile) -> Iterator[tuple[str, str, Formula]]:
+    """Where files of the profile's bucket are handed out, which keys that reaches, and to whom."""
+    if profile.permission is not None:  # without a route, a view of the site may serve it
+        yield f"route {profile.route}" if profile.route else "a view of the site", profile.location, _formula(profile)
     if isinstance(profile.delivery, DirectDelivery | CdnDelivery) and profile.has_public_addresses:
-        yield f"{profile.delivery.mode} {profile.delivery.base_url}", ""
+        yield f"{profile.delivery.mode} {profile.delivery.base_url}", "", "public"
 
 
 def _overlap(one: str, other: str) -> str | None:
@@ -81,29 +83,31 @@ def _overlap(one: str, other: str) -> str | None:
     return longer if longer.startswith(shorter) else None
 
 
-def _implies(through: BucketProfile, owning: BucketProfile) -> bool:
-    """Whether everyone who may read through one profile may read the other's files anyway."""
-    rules = _formula(through), _formula(owning)
-    facts = sorted({fact for rule in rules for fact in _facts(rule)} | {"active"})
-    if len(facts) > MAX_FACTS:
+def _implies(through: Formula, owning: Formula) -> bool:
+    """Whether everyone whom one rule lets in is let in by the other anyway."""
+    facts = sorted({*_facts(through), *_facts(owning), "active"})
+    choices = [(False, True, None) if " " in fact else (False, True) for fact in facts]
+    if prod(map(len, choices)) > MAX_ROWS:
         return False
-    for values in product((False, True), repeat=len(facts)):
+    for values in product(*choices):
         visitor = dict(zip(facts, values, strict=True))
-        if _possible(visitor) and _holds(rules[0], visitor) and not _holds(rules[1], visitor):
+        if _possible(visitor) and _holds(through, visitor) is True and _holds(owning, visitor) is not True:
             return False
     return True
-
-
-Formula = Permission | None
 
 
 def _formula(profile: BucketProfile) -> Formula:
     """The profile's permission, with its predicates and owner made its own.
 
-    A predicate of the site's own is asked about a profile and a name, so for two profiles it is two different facts.
+    A predicate of the site's own is asked about a profile and a name, so for two profiles it is two different facts;
+    a row names a file relative to a location. Facts of this kind have a space in them.
     """
-    rule = _own(profile.permission, profile.name) if profile.permission is not None else None
-    return AllOf.model_construct(all=(rule, f"owner {profile.owner}")) if rule is not None and profile.owner else rule
+    if profile.permission is None:
+        return None
+    rule = _own(profile.permission, profile.name)
+    if profile.owner is None:
+        return rule
+    return AllOf.model_construct(all=(rule, f"owner {profile.owner} {profile.location}"))
 
 
 def _own(rule: Permission, profile: str) -> Permission:
@@ -128,6 +132,8 @@ def _facts(rule: Formula) -> Iterator[str]:
             parts = rule.all
         case Not():
             parts = (rule.not_,)
+        case "authenticated":
+            return
         case _:
             yield rule
             return
@@ -135,32 +141,30 @@ def _facts(rule: Formula) -> Iterator[str]:
         yield from _facts(part)
 
 
-def _holds(rule: Formula, visitor: dict[str, bool]) -> bool:
+def _holds(rule: Formula, visitor: Visitor) -> bool | None:
     match rule:
         case None:
             return False
         case "public":
             return True
         case AnyOf():
-            return any(_holds(part, visitor) for part in rule.any)
+            return ternary.any_of(_holds(part, visitor) for part in rule.any)
         case AllOf():
-            return all(_holds(part, visitor) for part in rule.all)
+            return ternary.all_of(_holds(part, visitor) for part in rule.all)
         case Not():
-            return not _holds(rule.not_, visitor)
+            return ternary.not_(_holds(rule.not_, visitor))
         case "authenticated":
             return visitor["active"]
         case _:
             return visitor[rule]
 
 
-def _possible(visitor: dict[str, bool]) -> bool:
+def _possible(visitor: Visitor) -> bool:
     """Whether Django knows such a visitor: only active users have ranks, groups and permissions; superusers have all
     permissions. Source: `django.contrib.auth`, `User` and `ModelBackend`."""
     for fact, value in visitor.items():
-        ranked = fact in ("staff", "superuser", "authenticated") or fact.startswith(("group:", "perm:"))
+        ranked = fact in ("staff", "superuser") or fact.startswith(("group:", "perm:"))
         if ranked and value and not visitor["active"]:
-            return False
-        if fact == "authenticated" and value != visitor["active"]:
             return False
         if fact.startswith("perm:") and visitor.get("superuser") and not value:
             return False

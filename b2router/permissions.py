@@ -7,7 +7,7 @@ False, is neither yes nor no, and stays so through `any`, `all` and `not`. Only 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from inspect import iscoroutine
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import async_to_sync
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
+
+from b2router import ternary
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -141,28 +143,15 @@ def _answer(permission: Permission, request: HttpRequest, file: RequestedFile) -
         case "public":
             return True
         case AnyOf():
-            return _any(_answer(part, request, file) for part in permission.any)
+            return ternary.any_of(_answer(part, request, file) for part in permission.any)
         case AllOf():
-            return _not(_any(_not(_answer(part, request, file)) for part in permission.all))
+            return ternary.all_of(_answer(part, request, file) for part in permission.all)
         case Not():
-            return _not(_answer(permission.not_, request, file))
+            return ternary.not_(_answer(permission.not_, request, file))
         case _ if ":" in permission or "." not in permission:
             return _built_in(permission, request)
         case _:
             return _own(permission, request, file)
-
-
-def _any(answers: Iterable[bool | None]) -> bool | None:
-    result: bool | None = False
-    for answer in answers:
-        if answer is True:
-            return True
-        result = None if answer is None else result
-    return result
-
-
-def _not(answer: bool | None) -> bool | None:
-    return None if answer is None else not answer
 
 
 def _built_in(permission: str, request: HttpRequest) -> bool | None:

@@ -6,6 +6,7 @@ configuration, and rebuilt when a setting that it came from changes.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def isolation_problems(config: BackblazeConfig) -> list[Problem]:
             f"profiles.{leak.profile}",
             f"{leak}.",
             f"Give '{leak.profile}' and '{leak.through}' a bucket each, or locations that do not contain each other"
-            f"{'' if leak.address.startswith('route') else ' (a public address opens its whole bucket)'}, "
+            f"{' (a public address opens its whole bucket)' if '://' in leak.address else ''}, "
             f"or make '{leak.through}' at least as strict.",
         )
         for leak in isolation.leaks(config)
@@ -111,6 +112,15 @@ def isolation_problems(config: BackblazeConfig) -> list[Problem]:
 
 _lock = threading.Lock()
 _router: Router | None = None
+
+
+def _begin_anew_after_fork() -> None:
+    """Another thread may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_anew_after_fork)
 
 
 def current_router() -> Router:

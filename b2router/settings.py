@@ -131,7 +131,9 @@ def layers(settings: object) -> list[Layer]:
             )
         found.append(Layer("BACKBLAZE_CONFIG", _plain(given), "settings"))
     if name := _place(settings, "BACKBLAZE_ENV_FILE"):
-        found.append(_source_layer(partial(DotEnvSettingsSource, _Shape, env_file=_existing(name)), name, "dotenv"))
+        dotenv = _source_layer(partial(DotEnvSettingsSource, _Shape, env_file=_existing(name)), name, "dotenv")
+        places = {setting.removeprefix(ENVIRONMENT_PREFIX).lower() for setting in SETTINGS[1:]}
+        found.append(Layer(name, {k: v for k, v in dotenv.values.items() if k not in places}, "dotenv"))
     if name := _place(settings, "BACKBLAZE_SECRETS_DIR"):
         found.append(_source_layer(partial(_secrets_source, _existing(name)), name, "secrets"))
     environment = _source_layer(_environment_source, "environment", "environment")
@@ -235,7 +237,8 @@ def _source_layer(make: Callable[[], PydanticBaseSettingsSource], name: str, kin
     except ConfigError:
         raise
     except Exception as error:  # every reader has its own exceptions; their texts may quote the file, secrets included
-        line = getattr(error, "lineno", None) or getattr(getattr(error, "problem_mark", None), "line", None)
+        mark = getattr(error, "problem_mark", None)  # YAML counts lines from 0
+        line = mark.line + 1 if mark is not None else getattr(error, "lineno", None)
         at = re.search(r"line \d+", str(error))
         place = f" near line {line}" if isinstance(line, int) else f" near {at[0]}" if at else ""
         raise ConfigError(_unreadable(name, f"cannot be read{place} ({type(error).__name__}).")) from None
@@ -253,19 +256,25 @@ def _plain(value: Any) -> Any:
 def _merge(
     low: Mapping[str, Any], high: Mapping[str, Any], layer: Layer, origin: dict[Path, Layer], path: Path = ()
 ) -> dict[str, Any]:
-    another_kind = "mode" in low and "mode" in high and low["mode"] != high["mode"]
-    merged = {} if another_kind else dict(low)
+    merged = dict(low)
     for key, value in high.items():
         here = (*path, key)
         below = merged.get(key)
         origin[here] = layer
-        if isinstance(value, Mapping) and isinstance(below, Mapping) and key != "permission":
-            merged[key] = _merge(below, value, layer, origin, here)  # a permission is one value, never a blend
-        elif isinstance(value, Mapping):
-            merged[key] = _merge({}, value, layer, origin, here)
+        if isinstance(value, Mapping):
+            lower = below if isinstance(below, Mapping) and not _replaces(here, below, value) else {}
+            merged[key] = _merge(lower, value, layer, origin, here)
         else:
             merged[key] = value
     return merged
+
+
+def _replaces(path: Path, low: Mapping[str, Any], high: Mapping[str, Any]) -> bool:
+    """Whether a value is one whole: a permission always, a delivery when its mode changes."""
+    if len(path) != 3 or path[0] != "profiles":
+        return False
+    other_mode = "mode" in high and high["mode"] != low.get("mode", "proxy")
+    return path[2] == "permission" or (path[2] == "delivery" and other_mode)
 
 
 def _problems(error: ValidationError, values: dict[str, Any], origin: Mapping[Path, Layer]) -> list[Problem]:
@@ -289,7 +298,7 @@ def _problems(error: ValidationError, values: dict[str, Any], origin: Mapping[Pa
             code, hint = "unknown_key", "Correct or remove it there."
         elif kind == "union_tag_invalid":
             message = f"found {context['tag']!r} as its 'mode'; expected one of {context['expected_tags']}."
-        elif loc[-1] == "[key]":
+        elif loc[-1:] == ("[key]",):
             message = "expected a name of lower-case letters, digits and single underscores, such as 'logged_in'."
         else:
             message = f"{_shown(path, values)}{detail['msg'][0].lower()}{detail['msg'][1:]}."
@@ -317,15 +326,18 @@ def _path_in(values: Any, loc: tuple[int | str, ...], *, missing: bool) -> Path:
     return tuple(path)
 
 
+_SHOWN = frozenset({"bucket", "location", "max_age_s", "on_denied", "owner", "permission", "route"})
+"""Keys of a profile whose values an error may show. Others may hold a secret that was put into the wrong place."""
+
+
 def _shown(path: Path, values: Any) -> str:
     """ "found 'x'; ", when x is short plain text that is no secret."""
     secrets = set(_secrets(values))
     for part in path:
         values = values[int(part)] if isinstance(values, (list, tuple)) else values.get(part)
-    if re.search(r"key|secret|token|password", path[-1] if path else "") or isinstance(values, (dict, list)):
-        return ""
     text = repr(values)
-    if isinstance(values, SecretStr) or len(text) > 80 or "@" in text or any(s in text for s in secrets):
+    harmless = len(path) > 2 and path[0] == "profiles" and path[2] in _SHOWN
+    if not harmless or not isinstance(values, (str, int)) or len(text) > 80 or any(s in text for s in secrets):
         return ""
     return f"found {text}; "
 
@@ -333,25 +345,23 @@ def _shown(path: Path, values: Any) -> str:
 def _secrets(values: Any) -> Iterator[str]:
     if isinstance(values, Mapping):
         for key, value in values.items():
-            if key == "application_key":
+            if key in ("application_key", "secret"):
                 yield value.get_secret_value() if isinstance(value, SecretStr) else str(value) or "\0"
             yield from _secrets(value)
 
 
 def _known_keys(path: Path) -> list[str]:
     """The keys that the model at this path has."""
-    model: Any = BackblazeConfig
+    models: list[Any] = [BackblazeConfig]
     for part in path:
-        if not (isinstance(model, type) and issubclass(model, BaseModel)) or part not in model.model_fields:
+        annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+        if not annotations:
             continue
-        annotation = model.model_fields[part].annotation
-        arguments = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
-        if not arguments:
-            return []
-        model = arguments[0] if len(arguments) == 1 else arguments
-        if isinstance(model, list):
-            return sorted({name for member in model for name in member.model_fields})
-    return list(model.model_fields)
+        below = [argument for annotation in annotations for argument in getattr(annotation, "__args__", ())]
+        models = [argument for argument in below if isinstance(argument, type) and issubclass(argument, BaseModel)]
+    if len(models) == 1:
+        return list(models[0].model_fields)
+    return sorted({name for model in models for name in model.model_fields})
 
 
 def _variable(path: Path, environ: Mapping[str, str]) -> str:

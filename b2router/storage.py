@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from b2router.b2.session import Session
     from b2router.b2.stored import StoredFile
     from b2router.config import BackblazeConfig, BucketProfile
+    from b2router.files import B2File
 
 __all__ = ["B2Storage", "StorageRef", "django_storages", "get_storage", "storage_ref"]
 
@@ -179,7 +180,7 @@ class B2Storage(Storage):
 
     get_modified_time = get_created_time  # a change is another upload
 
-    def _open(self, name: str, mode: str = "rb") -> File[Any]:
+    def _open(self, name: str, mode: str = "rb") -> B2File:
         from b2router.b2 import budget
         from b2router.files import open_file
 
@@ -187,7 +188,15 @@ class B2Storage(Storage):
             self._upload(name, spool, size_bytes)
 
         with budget.limited(budget.of_storage_call()):
-            return open_file(self._session(), self.profile.bucket, self._key(name), name, mode, upload)
+            return open_file(
+                self._session(),
+                self.profile.bucket,
+                self._key(name),
+                name,
+                mode,
+                upload=upload,
+                reopen=lambda mode: self._open(name, mode),
+            )
 
     def _save(self, name: str, content: File[Any]) -> str:
         from b2router.files import upload_source

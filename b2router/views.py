@@ -5,9 +5,11 @@ Nothing is asked of B2 before the visitor may read the file, and who may not lea
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from b2router.config import BucketProfile
 
 __all__ = ["proxy", "serve"]
+
+logger = logging.getLogger("b2router.views")
 
 ALLOW = "GET, HEAD, OPTIONS"
 
@@ -49,6 +53,13 @@ def serve(request: HttpRequest, profile: str, name: str) -> HttpResponseBase:
         ConfigError: there is no such profile, or the configuration cannot be used.
     """
     rules = current_router().profile(profile)
+    answer = _answer(request, rules, name)
+    if not permissions.needs_user(rules.permission):
+        _keep_the_same_for_all(request, answer)
+    return answer
+
+
+def _answer(request: HttpRequest, rules: BucketProfile, name: str) -> HttpResponseBase:
     if request.method == "OPTIONS":
         return _allow(HttpResponse(status=204, headers=response.denial_headers(rules)))
     if request.method not in ("GET", "HEAD"):
@@ -57,12 +68,14 @@ def serve(request: HttpRequest, profile: str, name: str) -> HttpResponseBase:
         names.key(rules.location, name)
     except InvalidName:
         return response.plain(rules, 404)
-    file = _requested(rules, name)
+    try:
+        file = _requested(rules, name)
+    except Exception:
+        logger.exception("The owner of a file of profile %s cannot be looked up; access denied.", rules.name)
+        return _denied(request, rules)
     share = _share(request, rules, name)
     if share is None and not permissions.is_allowed(rules.permission, request, file):
         return _denied(request, rules)
-    if not permissions.needs_user(rules.permission):
-        _leave_session_alone(request)
     if file.is_owned and file.row is None:
         return response.plain(rules, 404)
     if share is not None:
@@ -88,24 +101,27 @@ def _requested(profile: BucketProfile, name: str) -> permissions.RequestedFile:
 
 def _row(model: type[Model], field: str, name: str) -> Model | None:
     """The row that names the file: through the model's default manager, so that what it hides stays hidden. Of several
-    rows the first that was made owns the file."""
+    rows the first that was made owns the file. Databases may take "a" for "A", B2 does not, so names are compared here.
+    """
     rows: Any = model._default_manager
-    return rows.filter(**{field: name}).order_by("pk").first()  # type: ignore[no-any-return]
+    found = rows.filter(**{field: name}).order_by("pk").iterator(chunk_size=10)
+    return next((row for row in found if str(getattr(row, field)) == name), None)
 
 
 def _denied(request: HttpRequest, profile: BucketProfile) -> HttpResponseBase:
     if profile.on_denied == "404":
         return response.plain(profile, 404)
-    user = getattr(request, "user", None)
-    is_anonymous = user is None or not user.is_authenticated
-    if profile.on_denied == "login" and is_anonymous and request.accepts("text/html"):
-        from django.contrib.auth.views import redirect_to_login
-
-        redirect = redirect_to_login(request.get_full_path())
-        for field, value in response.denial_headers(profile).items():
-            redirect[field] = value
-        return redirect
+    if profile.on_denied == "login" and request.accepts("text/html") and _is_anonymous(request):
+        return response.to_login(profile, request.get_full_path())
     return response.plain(profile, 403)
+
+
+def _is_anonymous(request: HttpRequest) -> bool:
+    try:
+        user = getattr(request, "user", None)
+        return user is None or not user.is_authenticated
+    except Exception:  # the session or the user could not be read: logged where the permission was decided
+        return False
 
 
 def _allow(answer: HttpResponse) -> HttpResponse:
@@ -113,12 +129,17 @@ def _allow(answer: HttpResponse) -> HttpResponse:
     return answer
 
 
-def _leave_session_alone(request: HttpRequest) -> None:
+def _keep_the_same_for_all(request: HttpRequest, answer: HttpResponseBase) -> None:
     """A public file has the same answer for everybody, so caches need not keep one for each cookie.
 
     LoginRequiredMiddleware of Django 5.2 looks at the user before it looks at the view's mark, which would add
-    `Vary: Cookie`.
+    `Vary: Cookie`. Where the session is going to be saved, its cookie comes with the answer, which then is for nobody
+    else.
     """
     session = getattr(request, "session", None)
-    if session is not None and not session.modified:
+    if session is None:
+        return
+    if (session.modified or settings.SESSION_SAVE_EVERY_REQUEST) and not session.is_empty():
+        answer["Cache-Control"] = "private, no-store"
+    else:
         session.accessed = False

@@ -89,6 +89,12 @@ def test_a_sound_configuration_has_nothing_to_report() -> None:
             {"profiles": {"media": profile(owner="auth.Nobody.pdf")}}, "E010", "auth.Nobody.pdf", id="no model"
         ),
         pytest.param({"profiles": {"media": profile(owner="auth.User.pdf")}}, "E010", "auth.User.pdf", id="no field"),
+        pytest.param(
+            {"profiles": {"media": profile(owner="auth.User.id")}},
+            "E010",
+            "holds no file's name",
+            id="not a text field",
+        ),
         pytest.param(None, "E013", "BACKBLAZE_CONFIG", id="no configuration"),
         pytest.param("media", "E001", "expected a dict", id="configuration of another type"),
         pytest.param(
@@ -121,9 +127,10 @@ def test_a_layer_that_cannot_be_read() -> None:
 
 
 def test_an_emulator_is_for_development() -> None:
-    config = {**KEYS, "realm": "http://127.0.0.1:8080", "profiles": {"media": profile()}}
-    assert [message.id for message in checked(config, DEBUG=False)] == ["b2router.E015"]
-    assert checked(config, DEBUG=True) == []
+    for realm in ("http://127.0.0.1:8080", "https://localhost"):
+        config = {**KEYS, "realm": realm, "profiles": {"media": profile()}}
+        assert [message.id for message in checked(config, DEBUG=False)] == ["b2router.E015"]
+        assert checked(config, DEBUG=True) == []
 
 
 def test_a_misspelt_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

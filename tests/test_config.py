@@ -72,6 +72,23 @@ def test_a_profile_knows_its_name() -> None:
             "web_address",
             id="CDN address with a login",
         ),
+        pytest.param(
+            {"permission": "public", "delivery": {"mode": "direct", "base_url": "https://f004.example.com/?token=x"}},
+            "delivery.direct.base_url",
+            "web_address",
+            id="address with a query",
+        ),
+        pytest.param(
+            {
+                "permission": "public",
+                "owner": "shop.Invoice.pdf",
+                "delivery": {"mode": "cdn", "base_url": "https://cdn.example.com/"},
+            },
+            "owner",
+            "public_delivery",
+            id="owner of files that anyone can fetch",
+        ),
+        pytest.param({"owner": "shop.Invoice.pdf__startswith"}, "owner", "string_pattern_mismatch", id="a lookup"),
         pytest.param({"file_info": {"a b": "c"}}, "file_info", "file_info", id="file info key that is no header"),
         pytest.param({"file_info": {"a": "x" * 2048}}, "file_info", "file_info", id="file info too long"),
         pytest.param({"buket": "x"}, "buket", "extra_forbidden", id="unknown key"),
@@ -148,6 +165,7 @@ def test_names_can_be_written_in_an_environment_variable(name: str) -> None:
         ("http://127.0.0.1.example.com", False),
         ("ftp://b2.example.com", False),
         ("produktion", False),
+        ("dev", False),
     ],
 )
 def test_the_key_travels_in_clear_on_loopback_only(realm: str, *, accepted: bool) -> None:

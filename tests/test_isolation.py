@@ -126,3 +126,59 @@ def test_the_text_names_both_profiles_the_bucket_and_the_address() -> None:
         "profile 'staff' is reachable through the looser profile 'public': the files under 's/' of bucket "
         "'acme-shared' are served at route pub/"
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("production", "https://api.backblazeb2.com"),
+        ("http://127.0.0.1:8080", "http://localhost:8080"),
+        ("https://b2.example.com", "https://B2.example.com:443"),
+    ],
+)
+def test_another_spelling_of_the_realm_is_no_wall(one: str, other: str) -> None:
+    """Nor another realm: a bucket's name is what counts, in any case of letters."""
+    key = {"application_key_id": "x", "application_key": "y"}
+    config = BackblazeConfig.model_validate(
+        {
+            **key,
+            "realm": one,
+            "accounts": {"eu": {**key, "realm": other}},
+            "profiles": {
+                "staff": {"bucket": "acme-shared", "route": "s/", "permission": "staff"},
+                "public": {"bucket": "Acme-Shared", "route": "p/", "permission": "public", "account": "eu"},
+            },
+        }
+    )
+    assert [(leak.profile, leak.through) for leak in leaks(config)] == [("staff", "public")]
+
+
+@pytest.mark.parametrize(
+    ("owning", "through"),
+    [
+        pytest.param({"any": ["m.p", {"not": "m.p"}]}, "public", id="yes or no, but a predicate may fail"),
+        pytest.param(
+            {"any": [{"all": ["authenticated", "m.p"]}, {"all": ["authenticated", {"not": "m.p"}]}]},
+            "authenticated",
+            id="either way for users, but a predicate may fail",
+        ),
+        pytest.param({"not": "m.p"}, {"not": "m.p"}, id="one predicate, two profiles, inside not"),
+        pytest.param(
+            {"any": ["m.p", "staff"]}, {"any": ["m.p", "staff"]}, id="one predicate, two profiles, inside any"
+        ),
+    ],
+)
+def test_predicates_that_cannot_decide_are_part_of_the_proof(owning: Any, through: Any) -> None:
+    assert ("owning", "through") in found(owning={"permission": owning}, through={"permission": through})
+
+
+def test_other_owners_are_other_rules() -> None:
+    """Another field, or the same field relative to another location, names other files."""
+    owned = {"permission": "authenticated", "owner": "shop.Invoice.pdf"}
+    assert found(a=owned, b={**owned, "owner": "shop.Invoice.xml"}) == [("a", "b"), ("b", "a")]
+    assert found(a={**owned, "location": "a/"}, b=owned) == [("a", "b"), ("b", "a")]
+    assert not found(a={**owned, "location": "a/"}, b={**owned, "location": "a/"})
+
+
+def test_a_view_of_the_site_may_serve_what_has_no_route() -> None:
+    assert found(hidden={"permission": "public", "route": None}, staff={"permission": "staff"}) == [("staff", "hidden")]

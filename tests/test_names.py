@@ -64,6 +64,13 @@ def test_a_name_must_be_text() -> None:
         names.check(b"a")  # type: ignore[arg-type]
 
 
+def test_a_name_has_as_many_bytes_as_a_key() -> None:
+    longest = "/".join(["x" * 203] * 5) + "/yyy"
+    assert len(names.check(longest + "y")) == 1024
+    with pytest.raises(InvalidName, match="1025"):
+        names.check(longest + "yy")
+
+
 def test_the_key_is_location_and_name() -> None:
     assert names.key("invoices/", "2026/7.pdf") == "invoices/2026/7.pdf"
 

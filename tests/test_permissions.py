@@ -42,6 +42,7 @@ VISITORS = {
     "superuser": Visitor(superuser=True),
     "editor": Visitor(groups=("editors",)),
     "auditor": Visitor(perms=("shop.view_order",)),
+    "half signed in": Visitor(authenticated=False, active=True, staff=True, superuser=True),
     "dismissed": Visitor(active=False, staff=True, superuser=True, groups=("editors",), perms=("shop.view_order",)),
 }
 
@@ -73,6 +74,10 @@ def truthy(request: Any, file: RequestedFile) -> Any:
     return "yes"
 
 
+def number(request: Any, file: RequestedFile) -> Any:
+    return 0
+
+
 def nothing(request: Any, file: RequestedFile) -> None:
     return None
 
@@ -100,7 +105,7 @@ SIGNED_IN = {"member", "staff", "superuser", "editor", "auditor"}
         pytest.param("perm:shop.view_order", {"auditor", "superuser"}, id="permission of Django"),
         pytest.param({"any": ["staff", "group:editors"]}, {"staff", "editor"}, id="any"),
         pytest.param({"all": ["authenticated", {"not": "staff"}]}, SIGNED_IN - {"staff"}, id="all, not"),
-        pytest.param({"not": "authenticated"}, {"anonymous", "dismissed"}, id="not"),
+        pytest.param({"not": "authenticated"}, {"anonymous", "dismissed", "half signed in"}, id="not"),
         pytest.param(f"{HERE}.yes", set(VISITORS), id="a predicate that says yes"),
         pytest.param(f"{HERE}.no", set(), id="a predicate that says no"),
         pytest.param({"not": f"{HERE}.no"}, set(VISITORS), id="not of no"),
@@ -113,7 +118,7 @@ def test_a_permission_lets_in_whom_it_names(permission: Any, expected: set[str])
     assert allowed(permission) == expected
 
 
-@pytest.mark.parametrize("misbehaving", ["truthy", "nothing", "broken", "absent"])
+@pytest.mark.parametrize("misbehaving", ["truthy", "number", "nothing", "broken", "absent"])
 def test_anything_but_true_is_a_denial(misbehaving: str, caplog: pytest.LogCaptureFixture) -> None:
     """Also inside `not` and `any`: a predicate that cannot decide must not let anyone in by being negated."""
     path = f"{HERE}.{misbehaving}"
@@ -188,6 +193,7 @@ def test_what_a_permission_depends_on() -> None:
     assert predicate_paths(permission) == ["shop.may_read"]
     assert needs_user(permission)
     assert not needs_user(rule("public"))
+    assert needs_user(rule("shop.may_read"))
     assert not needs_user(None)
 
 

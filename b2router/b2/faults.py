@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -55,8 +56,9 @@ FAULTS: dict[type[Exception], type[B2RouterError]] = {
     OutOfBudget: Unavailable,
     requests.RequestException: Unavailable,
     b2.B2Error: BackendError,
+    Exception: UnexpectedAnswer,
 }
-"""First match wins; the last row is for whatever b2sdk will invent."""
+"""First match wins. The last two rows are for what b2sdk will invent, and for where it trips over an answer."""
 
 _ADVICE = {
     NotFound: "B2 has no such file.",
@@ -81,7 +83,7 @@ def translated() -> Iterator[None]:
         yield
     except B2RouterError:
         raise
-    except (b2.B2Error, requests.RequestException) as error:
+    except Exception as error:  # b2sdk looks into answers without checking them: KeyError, TypeError, ValueError, …
         raise _ours(error) from None
 
 
@@ -148,6 +150,7 @@ def _made(kind: type[B2RouterError], what: str, wait_s: int | None) -> B2RouterE
 
 def _code(body: bytes) -> str:
     try:
-        return str(json.loads(body)["code"])
-    except (ValueError, KeyError, TypeError):
+        code = json.loads(body)["code"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
+    return code if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,40}", code) else ""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
 from b2sdk.v3.exception import FileAlreadyHidden, FileNotPresent
 
+from b2router import content_types
 from b2router.b2 import budget, faults
 from b2router.b2.session import Session
-from b2router.errors import InvalidName
+from b2router.errors import B2RouterError, InvalidName
 
 __all__ = ["PART_BYTES", "Source", "hide", "list_folder", "upload"]
 
@@ -57,23 +59,74 @@ def upload(
     if "\\" in key:
         raise InvalidName("b2sdk uploads no name with a backslash, because other clients read it as a folder.")
     target = session.bucket(bucket)
-    info = dict(file_info)
+    stored_as = {"content_type": _sendable(content_type), "file_info": dict(file_info)}
     part_bytes = max(PART_BYTES, -(-(size_bytes or 0) // MAX_PARTS))
-    with faults.translated():
+    watched = _Watched(source)
+    with budget.limited(budget.of_upload(), is_own=True), watched.errors_are_its_own(), faults.translated():
         if path is not None and Path(path).stat().st_size:
-            target.upload_local_file(path, key, content_type=content_type, file_info=info)
-        elif path is not None or (size_bytes is not None and size_bytes <= part_bytes):
-            target.upload_bytes(source.read(), key, content_type=content_type, file_info=info)
-        else:
-            target.upload_unbound_stream(
-                source,
-                key,
-                content_type=content_type,
-                file_info=info,
-                recommended_upload_part_size=part_bytes,
-                min_part_size=part_bytes,
-                read_size=min(part_bytes, 1024 * 1024),
-            )
+            target.upload_local_file(path, key, **stored_as)
+            return
+        beginning = watched.read_up_to(part_bytes + 1)  # sizes that files tell are not always those of their content
+        if len(beginning) <= part_bytes:
+            target.upload_bytes(beginning, key, **stored_as)
+            return
+        watched.unread(beginning)
+        del beginning
+        target.upload_unbound_stream(
+            watched,
+            key,
+            recommended_upload_part_size=part_bytes,
+            min_part_size=part_bytes,
+            read_size=min(part_bytes, 1024 * 1024),
+            **stored_as,
+        )
+
+
+class _Watched:
+    """The source of an upload: gives back what was read too early, and remembers its own failure."""
+
+    def __init__(self, source: IO[bytes] | Source) -> None:
+        self._source = source
+        self._beginning = memoryview(b"")
+        self._error: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        if self._beginning:
+            block, self._beginning = bytes(self._beginning[:size]), self._beginning[size:]
+            return block
+        try:
+            return self._source.read(size) or b""
+        except Exception as error:
+            self._error = error
+            raise
+
+    def read_up_to(self, size: int) -> bytes:
+        """So many bytes, or fewer at the end: a pipe gives what it has."""
+        blocks, left = [], size
+        while left and (block := self.read(left)):
+            blocks.append(block)
+            left -= len(block)
+        return b"".join(blocks)
+
+    def unread(self, beginning: bytes) -> None:
+        """Let the next reads give these bytes again."""
+        self._beginning = memoryview(beginning)
+
+    @contextmanager
+    def errors_are_its_own(self) -> Iterator[None]:
+        """A failing source raises its own exception, whatever b2sdk makes of it."""
+        try:
+            yield
+        except B2RouterError:
+            if self._error is not None:
+                raise self._error from None
+            raise
+
+
+def _sendable(content_type: str) -> str:
+    """A content type as a header can hold it; an uploader declared it."""
+    is_header = content_type.isascii() and content_type.isprintable() and len(content_type) <= 200
+    return content_type if is_header and "/" in content_type else content_types.UNKNOWN
 
 
 def hide(session: Session, bucket: str, key: str) -> None:

@@ -9,29 +9,20 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextvars import copy_context
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-import certifi
-import requests
 import urllib3
 from b2sdk.v3 import AuthInfoCache, B2Api, B2HttpApiConfig, Bucket, InMemoryAccountInfo
 
-from b2router import __version__
-from b2router.b2 import budget, faults
+from b2router.b2 import budget, faults, wire
 from b2router.config import Account, missing_key
-from b2router.errors import BackendError, ConfigError, Refused, UnexpectedAnswer
+from b2router.errors import BackendError, ConfigError, Refused
 
 __all__ = ["Login", "Session", "close_all", "for_account"]
 
-POOL_CONNECTIONS = 64
-"""Kept connections to the download host; more are opened when needed, and closed after use."""
-
 REFUSED_PAUSE_S = 30.0
 """After B2 refused the key, for so long nobody tries it again."""
-
-_TRUSTED_DOMAINS = (".backblazeb2.com", ".backblaze.com", ".backblaze.net")
 
 
 class Login:
@@ -69,22 +60,27 @@ class Session:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._login: Login | None = None
-        self._failure: BackendError | None = None
+        self._failure: tuple[type[BackendError], str, int | None] | None = None
         self._failed_at = 0.0
+        self._fruitless_at = -REFUSED_PAUSE_S
         self._buckets: dict[str, Bucket] = {}
-        self._http = _BudgetedHttp()
+        self._http = wire.BudgetedHttp(account.realm)
         info = InMemoryAccountInfo()
         self.api = B2Api(
             info,
             AuthInfoCache(info),
             api_config=B2HttpApiConfig(
-                http_session_factory=lambda: self._http, user_agent_append=f"b2router/{__version__}"
+                http_session_factory=lambda: self._http,
+                install_clock_skew_hook=False,  # it would make an outage of a wrong clock
+                user_agent_append=wire.USER_AGENT,
             ),
         )
         self.api.session.authorize_automatically = self._renew_for_sdk
-        self._pool = _pool(account.realm)
+        uploads = self.api.services.upload_manager
+        uploads._thread_pool = _InContext(uploads._thread_pool)  # b2sdk's threads know no budget by themselves
+        self._pool = wire.connections(account.realm)
 
     @property
     def account(self) -> Account:
@@ -116,15 +112,34 @@ class Session:
             BackendError: B2 refused the key, or could not be reached.
         """
         asked_at = time.monotonic()
-        with self._lock:
+        limit = budget.current() or budget.Budget()
+        if not self._lock.acquire(timeout=limit.left_s):
+            raise faults.unavailable("another request's login takes too long")
+        try:
             if self._login is None or self._login is stale:
                 self._spare_another_failure(asked_at)
                 try:
                     self._login = self._log_in()
                 except BackendError as error:
-                    self._login, self._failure, self._failed_at = None, error, time.monotonic()
+                    self._login, self._failed_at = None, time.monotonic()
+                    self._failure = type(error), str(error), error.retry_after_s
                     raise
             return self._login
+        finally:
+            self._lock.release()
+
+    def may_be_expired(self, body: bytes) -> bool:
+        """Whether another login is worth a try after a 401. After HEAD there is no body to tell an expired token from a
+        missing right; when a new login did not help, that is not tried again for a while.
+
+        Args:
+            body: of the answer.
+        """
+        return bool(body) or time.monotonic() - self._fruitless_at > REFUSED_PAUSE_S
+
+    def renewed_in_vain(self) -> None:
+        """A call was refused again right after a new login."""
+        self._fruitless_at = time.monotonic()
 
     def bucket(self, name: str) -> Bucket:
         """b2sdk's bucket of this name. Costs no call when the key is bound to the bucket, else one list a process.
@@ -141,24 +156,22 @@ class Session:
 
     def _spare_another_failure(self, asked_at: float) -> None:
         """Threads that waited for a login that failed share its failure; a refused key is not tried again at once."""
-        failure = self._failure
-        if failure is None:
+        if self._failure is None:
             return
-        pause_s = REFUSED_PAUSE_S if isinstance(failure, Refused) else 0.0
-        if asked_at - pause_s <= self._failed_at:
-            raise type(failure)(str(failure), retry_after_s=failure.retry_after_s)
+        kind, text, retry_after_s = self._failure
+        if asked_at - (REFUSED_PAUSE_S if kind is Refused else 0.0) <= self._failed_at:
+            raise kind(text, retry_after_s=retry_after_s)
 
     def _log_in(self) -> Login:
         account = self._account
-        with budget.limited() as limit, faults.translated():
-            limit.begin()
+        with budget.limited(budget.Budget(), is_own=True), faults.translated():
             self.api.authorize_account(
                 account.application_key_id, account.application_key.get_secret_value(), account.realm
             )
         info = self.api.account_info
         download_url, s3_url = info.get_download_url(), info.get_s3_api_url() or ""
         for address in (info.get_api_url(), download_url, s3_url or download_url):
-            _check_address(address, account.realm)
+            wire.check_address(address, account.realm)
         return Login(
             info.get_account_auth_token(),
             self._pool.connection_from_url(download_url),
@@ -169,60 +182,37 @@ class Session:
 
     def _renew_for_sdk(self) -> bool:
         """b2sdk's own re-authorisation, after a call with an expired token: through the one lock."""
-        self.renew(self._login)
+        login = self._login
+        if login is None or self._http.last_token == login.token:
+            self.renew(login)  # else another thread has done so since the call was made
         return True
 
 
-class _BudgetedHttp(requests.Session):
-    """b2sdk's HTTP session: bounded waits, no redirects, and no try beyond the budget of the request."""
+class _InContext:
+    """A thread pool whose threads see the caller's context, and so its budget."""
 
-    def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
-        limit = budget.current()
-        read_s = budget.READ_TIMEOUT_S
-        if limit is not None:
-            if not limit.take_try():
-                raise faults.OutOfBudget
-            read_s = min(read_s, limit.left_s)
-        options |= {"timeout": (budget.CONNECT_TIMEOUT_S, read_s), "allow_redirects": False}
-        response = super().request(method, url, **options)
-        wait_s = faults.retry_after_s(response.headers.get("Retry-After"))
-        if limit is not None and wait_s is not None and wait_s > min(limit.max_pause_s, limit.left_s):
-            raise faults.OutOfBudget(wait_s)
-        return response
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
 
+    def submit(self, work: Any, *args: Any, **options: Any) -> Any:
+        return self._pool.submit(copy_context().run, work, *args, **options)
 
-def _check_address(address: str, realm: str) -> None:
-    """The token goes where the login's answer says, so that must be Backblaze, or the realm's own host."""
-    parts, host = urlsplit(address), urlsplit(address).hostname or ""
-    if realm in ("production", "staging", "dev"):
-        trusted = host.endswith(_TRUSTED_DOMAINS) and (parts.scheme == "https" or realm == "dev")
-    else:
-        own = urlsplit(realm)
-        domain = "." + ".".join((own.hostname or "").split(".")[-2:])
-        same_site = host == own.hostname or (host.endswith(domain) and not domain[-1].isdigit())
-        trusted = same_site and parts.scheme in {own.scheme, "https"}
-    if not trusted:
-        raise UnexpectedAnswer("The login was answered with the address of a host that is not part of the realm.")
-
-
-def _pool(realm: str) -> urllib3.PoolManager:
-    """Connections for downloads, trusting and proxied as b2sdk's requests would be."""
-    options: dict[str, Any] = {
-        "num_pools": 4,
-        "maxsize": POOL_CONNECTIONS,
-        "retries": False,
-        "headers": {"User-Agent": f"b2router/{__version__}"},
-        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where(),
-    }
-    address = urlsplit(realm if "://" in realm else "https://backblazeb2.com")
-    proxy = getproxies().get(address.scheme)
-    if proxy and address.scheme == "https" and not proxy_bypass(address.hostname or ""):
-        return urllib3.ProxyManager(proxy, **options)
-    return urllib3.PoolManager(**options)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
 
 
 _sessions: dict[tuple[int, Account], Session] = {}
 _sessions_lock = threading.Lock()
+
+
+def _begin_anew_after_fork() -> None:
+    """Another thread may have held the lock; and sockets that two processes share mix their answers."""
+    global _sessions_lock
+    _sessions_lock = threading.Lock()
+    _sessions.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew_after_fork)
 
 
 def for_account(account: Account | None, name: str) -> Session:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
 from django.http import (
@@ -13,6 +16,7 @@ from django.http import (
     HttpResponseNotModified,
 )
 from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
 
 from b2router import names
 from b2router.b2.stored import StoredFile
@@ -20,13 +24,13 @@ from b2router.config import BucketProfile
 from b2router.delivery import accel, conditions, headers, ranges, redirect
 from b2router.delivery.addresses import public_address
 from b2router.delivery.streams import RETRY_AFTER_S, FileResponse, slots
-from b2router.errors import BackendError, NotFound, RangeNotSatisfiable, Unavailable, UnexpectedAnswer
+from b2router.errors import BackendError, ConfigError, NotFound, RangeNotSatisfiable, Unavailable, UnexpectedAnswer
 from b2router.router import current_router
 
 if TYPE_CHECKING:
     from b2router.b2.download import Download
 
-__all__ = ["denial_headers", "plain", "respond"]
+__all__ = ["denial_headers", "plain", "respond", "to_login"]
 
 logger = logging.getLogger("b2router.delivery")
 
@@ -71,15 +75,17 @@ def respond(
         return file
     except NotFound:
         return plain(profile, 404)
-    except UnexpectedAnswer as error:
-        logger.error("Profile %s: %s", profile.name, error)
-        return plain(profile, 502)
-    except BackendError as error:
-        logger.error("Profile %s: %s", profile.name, error)
-        response = plain(profile, 503)
-        if error.retry_after_s is not None:
+    except (BackendError, ConfigError) as error:
+        _report(profile.name, str(error), int(time.monotonic() / 60))
+        response = plain(profile, 502 if isinstance(error, UnexpectedAnswer) else 503)
+        if isinstance(error, BackendError) and error.retry_after_s is not None:
             response["Retry-After"] = str(error.retry_after_s)
         return response
+
+
+@lru_cache(maxsize=64)  # once a minute, not with every request of an outage
+def _report(profile: str, text: str, minute: int) -> None:
+    logger.error("Profile %s: %s", profile, text)
 
 
 _TEXTS = {
@@ -97,6 +103,14 @@ def plain(profile: BucketProfile, status: int) -> HttpResponse:
     """An answer without a file: fixed text, the same for every name."""
     response = HttpResponse(_TEXTS[status] + "\n", status=status, content_type="text/plain; charset=utf-8")
     return _with(response, headers.for_denial(profile))
+
+
+def to_login(profile: BucketProfile, back_to: str) -> HttpResponse:
+    """A redirect to the login page, which leads back to the file. Source: Django, `redirect_to_login`."""
+    scheme, host, path, query, fragment = urlsplit(resolve_url(settings.LOGIN_URL))
+    query = "&".join(filter(None, (query, urlencode({"next": back_to}, safe="/"))))
+    address = urlunsplit((scheme, host, path, query, fragment))
+    return _redirect({"Location": address, **headers.for_denial(profile)})
 
 
 def _redirect(fields: Mapping[str, str]) -> HttpResponse:

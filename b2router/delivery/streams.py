@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -62,19 +62,22 @@ class FileResponse(StreamingHttpResponse):
 
     def __init__(self, body: Download, status: int) -> None:
         super().__init__(body, status=status)
-        self._body = body
         self._give_back: Any = weakref.finalize(self, slots.give_back)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pull = sync_to_async(next, thread_sensitive=False, executor=_threads(os.getpid()))
-        blocks = iter(self)
-        while not self._body.is_exhausted:
-            yield await pull(blocks)
+        pull = sync_to_async(_next, thread_sensitive=False, executor=_threads(os.getpid()))
+        blocks = iter(self)  # what a middleware has made of the body, hence to its own end
+        while (block := await pull(blocks)) is not None:
+            yield block
 
     def close(self) -> None:
         """Let the download go; called by the server, also when the visitor leaves."""
         super().close()
         self._give_back()
+
+
+def _next(blocks: Iterator[bytes]) -> bytes | None:
+    return next(blocks, None)  # a StopIteration cannot leave a thread for a coroutine
 
 
 @cache

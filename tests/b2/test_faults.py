@@ -108,7 +108,13 @@ def test_our_own_errors_pass_unchanged() -> None:
 
 
 def test_the_table_has_a_last_row_for_everything() -> None:
-    assert list(FAULTS)[-1] is b2.B2Error
+    assert list(FAULTS)[-2:] == [b2.B2Error, Exception]
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), TypeError("x"), ValueError("x"), AssertionError("x"), IndexError()])
+def test_where_b2sdk_trips_over_an_answer_it_was_no_answer_of_b2(error: Exception) -> None:
+    """It looks into answers without checking them, and its frames hold the key."""
+    assert type(raised_for(error)) is UnexpectedAnswer
 
 
 @pytest.mark.parametrize(
@@ -128,6 +134,7 @@ def test_the_table_has_a_last_row_for_everything() -> None:
         (400, b"", UnexpectedAnswer),
         (302, b"", UnexpectedAnswer),
         (418, b"[]", UnexpectedAnswer),
+        (503, b"[" * 16_000, Unavailable),
     ],
 )
 def test_an_error_answer_means(status: int, body: bytes, expected: type[B2RouterError]) -> None:

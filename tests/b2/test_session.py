@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from b2router.b2.session import Session, _check_address, close_all, for_account
+from b2router.b2.session import Session, close_all, for_account
+from b2router.b2.wire import check_address
 from b2router.config import Account
 from b2router.emulator import Emulator
 from b2router.errors import BackendError, ConfigError, Refused, Unavailable, UnexpectedAnswer
@@ -124,8 +125,10 @@ def test_an_account_without_a_key_is_named() -> None:
         ("http://127.0.0.1:8080", "http://127.0.0.1:9", True),
         ("http://127.0.0.1:8080", "http://10.0.0.1", False),
         ("http://127.0.0.1:8080", "http://9.0.0.1", False),
-        ("https://api.b2.example.com", "https://files.example.com", True),
-        ("https://api.b2.example.com", "http://files.example.com", False),
+        ("https://b2.example.com", "https://files.b2.example.com", True),
+        ("https://b2.example.com", "http://files.b2.example.com", False),
+        ("https://b2.example.com", "https://example.com", False),
+        ("https://b2.acme.co.uk", "https://evil.co.uk", False),
         ("https://api.b2.example.com", "https://files.example.org", False),
         ("http://localhost:80", "http://localhost:81", True),
         ("http://localhost:80", "http://x.localhost", True),
@@ -135,10 +138,10 @@ def test_an_account_without_a_key_is_named() -> None:
 def test_the_token_goes_to_hosts_of_the_realm_only(realm: str, address: str, trusted: bool) -> None:
     """The login's answer says where to send the token; a forged one must not get it."""
     if trusted:
-        _check_address(address, realm)
+        check_address(address, realm)
     else:
         with pytest.raises(UnexpectedAnswer):
-            _check_address(address, realm)
+            check_address(address, realm)
 
 
 def test_a_bucket_is_looked_up_once(session: Session, emulator: Emulator) -> None:

@@ -1,0 +1,141 @@
+"""How requests travel to B2: to hosts of the realm only, within the budget, without redirects; used by `session`.
+
+b2sdk takes its HTTP session from here. Downloads take a connection pool, which trusts certificates and uses proxies as
+b2sdk's requests do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import certifi
+import requests
+import urllib3
+
+from b2router import __version__
+from b2router.b2 import budget, faults
+from b2router.config import NAMED_REALMS
+from b2router.errors import UnexpectedAnswer
+
+__all__ = ["BudgetedHttp", "check_address", "connections"]
+
+logger = logging.getLogger("b2router.b2")
+
+POOL_CONNECTIONS = 64
+"""Kept connections to the download host; more are opened when needed, and closed after use."""
+
+USER_AGENT = f"b2router/{__version__}"
+
+_DOMAINS = (".backblazeb2.com", ".backblaze.com", ".backblaze.net")
+_MAX_SKEW_S = 600
+
+
+class BudgetedHttp(requests.Session):
+    """b2sdk's HTTP session: bounded waits, no redirects, no foreign host, and no try beyond the budget of the call.
+
+    Args:
+        realm: whose hosts may be spoken to.
+    """
+
+    def __init__(self, realm: str) -> None:
+        super().__init__()
+        self._realm = realm
+        self._used = threading.local()
+
+    @property
+    def last_token(self) -> str | None:
+        """The token that this thread's last request carried."""
+        return getattr(self._used, "token", None)
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
+        """Send one request, as `requests.Session` does."""
+        check_address(url, self._realm)
+        self._used.token = options.get("headers", {}).get("Authorization")
+        limit = budget.current() or budget.of_storage_call()
+        if not limit.take_try():
+            raise faults.OutOfBudget
+        options |= {
+            "timeout": (min(budget.CONNECT_TIMEOUT_S, limit.left_s), min(budget.READ_TIMEOUT_S, limit.left_s)),
+            "allow_redirects": False,
+            "auth": _as_it_is,
+        }
+        try:
+            response = super().request(method, url, **options)
+        except requests.RequestException:
+            limit.failed()
+            raise
+        limit.failed() if response.status_code >= 400 else limit.succeeded()
+        wait_s = faults.retry_after_s(response.headers.get("Retry-After"))
+        if wait_s is not None and wait_s > min(limit.max_pause_s, limit.left_s):
+            raise faults.OutOfBudget(wait_s)
+        if url.endswith("/b2_authorize_account"):
+            _look_at_clock(response.headers.get("Date"))
+        return response
+
+
+def check_address(address: str, realm: str) -> None:
+    """Keys and tokens go where B2's answers say, so that must be Backblaze, or the realm's own host or below it.
+
+    Raises:
+        UnexpectedAnswer: it is somewhere else.
+    """
+    parts, host = urlsplit(address), urlsplit(address).hostname or ""
+    if realm in NAMED_REALMS:
+        trusted = host.endswith(_DOMAINS) and parts.scheme == "https"
+    else:
+        own = urlsplit(realm)
+        trusted = (host == own.hostname or host.endswith(f".{own.hostname}")) and parts.scheme in {own.scheme, "https"}
+    if not trusted:
+        raise UnexpectedAnswer("B2 answered with the address of a host that is not part of the realm.")
+
+
+def connections(realm: str) -> urllib3.PoolManager:
+    """Kept connections for downloads."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+    options: dict[str, Any] = {
+        "num_pools": 4,
+        "maxsize": POOL_CONNECTIONS,
+        "retries": False,
+        "headers": {"User-Agent": USER_AGENT},
+        "ca_cert_dir" if Path(bundle).is_dir() else "ca_certs": bundle,
+    }
+    address = urlsplit(realm if "://" in realm else "https://api.backblazeb2.com")
+    proxy = getproxies().get(address.scheme)
+    if proxy is None or address.scheme != "https" or proxy_bypass(address.hostname or ""):
+        return urllib3.PoolManager(**options)
+    login = urlsplit(proxy)
+    if login.username:
+        words = f"{unquote(login.username)}:{unquote(login.password or '')}"
+        options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=words)
+    return urllib3.ProxyManager(proxy, **options)
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep requests from putting a login of ~/.netrc in the place of the token."""
+    return request
+
+
+@lru_cache(maxsize=1)
+def _warn_of_clock(minutes: int) -> None:
+    logger.warning(
+        "The clock of this machine and that of B2 differ by %d minutes; signed addresses may not work.", minutes
+    )
+
+
+def _look_at_clock(date: str | None) -> None:
+    """A wrong clock is worth a warning, but no reason to fail: downloads do not depend on it."""
+    try:
+        skew_s = abs(parsedate_to_datetime(date or "").timestamp() - time.time())
+    except (ValueError, TypeError):
+        return
+    if skew_s > _MAX_SKEW_S:
+        _warn_of_clock(round(skew_s / 60))
