@@ -111,7 +111,7 @@ def test_a_link_is_for_one_profile(staff: B2Storage, client: Client) -> None:
         pytest.param(lambda token: "", id="nothing"),
         pytest.param(lambda token: ":::", id="separators"),
         pytest.param(lambda token: "%ff" * 9, id="no text"),
-        pytest.param(lambda token: "a" * 100_000, id="very long"),
+        pytest.param(lambda token: "a" * 10_000, id="very long"),
         pytest.param(
             lambda token: TimestampSigner(salt="other").sign_object(["staff", "a.txt", 60, None]), id="another purpose"
         ),

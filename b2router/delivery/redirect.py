@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode
 
 from b2router import names
-from b2router.config import BucketProfile, RedirectDelivery
-from b2router.delivery import headers, signing
+from b2router.config import BucketProfile, CdnDelivery, CdnSigning, RedirectDelivery
+from b2router.delivery import cdn_signing, headers, signing
+from b2router.delivery.addresses import cdn_address
 from b2router.errors import NotServed, Refused, UnexpectedAnswer
 from b2router.router import current_router
 
@@ -52,6 +53,11 @@ def to_signed_address(
             address = s3_address(profile, name, expires_in_s, method=method, download_as=download_as)
         case RedirectDelivery(signer="native", expires_in_s=expires_in_s) if not is_shared:
             address = _native_address(profile, name, expires_in_s, download_as)
+        case CdnDelivery(signing=CdnSigning(expires_in_s=expires_in_s)) if download_as is None:
+            found = _signed_cdn_address(profile, profile.delivery, name, expires_in_s)
+            if found is None:
+                return None
+            address = found
         case _:
             return None
     return {"Location": address, **headers.for_redirect(profile, expires_in_s // 2)}
@@ -66,10 +72,12 @@ def given_out(profile: BucketProfile, name: str, expires_in_s: int | None, downl
         expires_in_s: how long it works at least, in seconds; None for what the delivery says.
         download_as: the name to save the file under; None for its own.
     Raises:
-        NotServed: the profile is signed by tokens that open more than one file.
+        NotServed: the profile is signed by tokens that open more than one file, or by a CDN that cannot do this.
         InvalidName, ValueError, BackendError: see `s3_address`.
     """
     usual_s = DEFAULT_EXPIRES_IN_S
+    if isinstance(profile.delivery, CdnDelivery):
+        return _given_out_by_cdn(profile, profile.delivery, name, expires_in_s, download_as)
     if isinstance(profile.delivery, RedirectDelivery):
         usual_s = profile.delivery.expires_in_s
         if profile.delivery.signer == "native":
@@ -78,6 +86,21 @@ def given_out(profile: BucketProfile, name: str, expires_in_s: int | None, downl
                 "begins alike: give out its share_url(), or sign it by 's3'."
             )
     return s3_address(profile, name, usual_s if expires_in_s is None else expires_in_s, download_as=download_as)
+
+
+def _given_out_by_cdn(
+    profile: BucketProfile, delivery: CdnDelivery, name: str, expires_in_s: int | None, download_as: str | None
+) -> str:
+    usual_s = delivery.signing.expires_in_s if delivery.signing else DEFAULT_EXPIRES_IN_S
+    if expires_in_s is not None and expires_in_s > usual_s:
+        raise ValueError(f"Found {expires_in_s} s, but the delivery of '{profile.name}' signs for {usual_s} s at most.")
+    address = _signed_cdn_address(profile, delivery, name, usual_s if expires_in_s is None else expires_in_s)
+    if address is None or download_as is not None:
+        raise NotServed(
+            f"The CDN of '{profile.name}' cannot be told under which name to save a file, nor can every name be signed "
+            "for it: give out the share_url()."
+        )
+    return address
 
 
 def s3_address(
@@ -123,6 +146,14 @@ def s3_address(
         method=method,
         overrides={f"response-{field.lower()}": value for field, value in said.items()},
     )
+
+
+def _signed_cdn_address(profile: BucketProfile, delivery: CdnDelivery, name: str, expires_in_s: int) -> str | None:
+    """An address at the CDN; None when none can be signed that opens this file alone."""
+    if delivery.signing is None:
+        return None
+    address = cdn_address(profile, delivery.base_url, name)
+    return cdn_signing.signed(delivery.signing, address, signing.window(expires_in_s, time.time()))
 
 
 def _native_address(profile: BucketProfile, name: str, expires_in_s: int, download_as: str | None) -> str:
