@@ -21,7 +21,16 @@ from b2router.errors import (
     UnexpectedAnswer,
 )
 
-__all__ = ["FAULTS", "OutOfBudget", "from_answer", "is_expired", "retry_after_s", "translated", "unavailable"]
+__all__ = [
+    "FAULTS",
+    "ForeignHost",
+    "OutOfBudget",
+    "from_answer",
+    "is_expired",
+    "retry_after_s",
+    "translated",
+    "unavailable",
+]
 
 RETRY_AFTER_S = 5
 """What to tell a client to wait when B2 did not say."""
@@ -39,6 +48,10 @@ class OutOfBudget(b2.B2Error):  # type: ignore[misc]
         self.wait_s = retry_after_s
 
 
+class ForeignHost(b2.B2Error):  # type: ignore[misc]
+    """Raised inside b2sdk's HTTP session when an answer of B2 leads to a host that is not part of the realm."""
+
+
 FAULTS: dict[type[Exception], type[B2RouterError]] = {
     b2.FileNotPresent: NotFound,
     b2.UnsatisfiableRange: RangeNotSatisfiable,
@@ -54,6 +67,7 @@ FAULTS: dict[type[Exception], type[B2RouterError]] = {
     b2.TooManyRequests: Unavailable,
     b2.MaxRetriesExceeded: Unavailable,
     OutOfBudget: Unavailable,
+    ForeignHost: UnexpectedAnswer,
     requests.RequestException: Unavailable,
     b2.B2Error: BackendError,
     Exception: UnexpectedAnswer,

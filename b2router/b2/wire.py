@@ -58,7 +58,8 @@ class BudgetedHttp(requests.Session):
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
         """Send one request, as `requests.Session` does."""
-        check_address(url, self._realm)
+        if not _is_trusted(url, self._realm):
+            raise faults.ForeignHost
         self._used.token = options.get("headers", {}).get("Authorization")
         limit = budget.current() or budget.of_storage_call()
         if not limit.take_try():
@@ -88,13 +89,7 @@ def check_address(address: str, realm: str) -> None:
     Raises:
         UnexpectedAnswer: it is somewhere else.
     """
-    parts, host = urlsplit(address), urlsplit(address).hostname or ""
-    if realm in NAMED_REALMS:
-        trusted = host.endswith(_DOMAINS) and parts.scheme == "https"
-    else:
-        own = urlsplit(realm)
-        trusted = (host == own.hostname or host.endswith(f".{own.hostname}")) and parts.scheme in {own.scheme, "https"}
-    if not trusted:
+    if not _is_trusted(address, realm):
         raise UnexpectedAnswer("B2 answered with the address of a host that is not part of the realm.")
 
 
@@ -117,6 +112,14 @@ def connections(realm: str) -> urllib3.PoolManager:
         words = f"{unquote(login.username)}:{unquote(login.password or '')}"
         options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=words)
     return urllib3.ProxyManager(proxy, **options)
+
+
+def _is_trusted(address: str, realm: str) -> bool:
+    parts, host = urlsplit(address), urlsplit(address).hostname or ""
+    if realm in NAMED_REALMS:
+        return host.endswith(_DOMAINS) and parts.scheme == "https"
+    own = urlsplit(realm)
+    return (host == own.hostname or host.endswith(f".{own.hostname}")) and parts.scheme in {own.scheme, "https"}
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
