@@ -225,6 +225,11 @@ def test_what_cannot_be_signed_with_is_refused_without_the_secret(delivery: dict
     assert expected in problem(x=profile("staff", delivery))
 
 
+def test_a_secret_in_another_place_is_not_shown() -> None:
+    """Such as one that was put into two places by mistake."""
+    assert "expected URL segments" in problem(x=profile("staff", cdn(), route="canary-secret"))
+
+
 def test_the_secret_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKBLAZE_PROFILES__X__DELIVERY__SIGNING__SECRET", "canary-from-outside")
     delivery = cdn()

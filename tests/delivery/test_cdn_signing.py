@@ -110,6 +110,14 @@ def test_so_does_the_site() -> None:
     assert [unquote(one or other) for one, other in tokens] == [expected for _, expected in vectors()]
 
 
+def test_the_address_for_cloudflare_is_the_manual_s() -> None:
+    """Base64 is percent-encoded in it; Cloudflare asks for that unless the rule says otherwise."""
+    expected = "?verify=1484063787-rCgXtWTYfip3FlwTDkrhOquCyVCbZT%2Fx5OHCNhCs3H4%3D"
+    path = "https://x/media/a%20b%2B%C3%BC.jpg"
+    assert cloudflare(path, SecretStr("mysecrettoken"), 1484063787) == path + expected
+    assert expected in MANUAL.read_text()
+
+
 # What the site does with them
 
 

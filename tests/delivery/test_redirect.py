@@ -24,8 +24,10 @@ from b2router.b2 import tokens
 from b2router.b2.session import close_all, for_account
 from b2router.delivery import redirect
 from b2router.emulator import Emulator
+from b2router.errors import BackendError
 from b2router.router import current_router
 from tests.conftest import Configure
+from tests.test_secrets import everything_about
 
 pytestmark = pytest.mark.django_db
 
@@ -328,6 +330,24 @@ def test_no_log_holds_an_address_a_token_or_a_key(
     assert len(secrets) == 2
     assert not [secret for secret in secrets if secret in seen]
     assert settings.BACKBLAZE_CONFIG["application_key"] not in str(dict(answer.items()))
+
+
+@pytest.mark.parametrize("signer", ["s3", "native"])
+def test_no_frame_of_an_error_holds_a_token_or_a_key(
+    signer: str, redirecting: Sign, emulator: Emulator, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Error pages and trackers show local variables."""
+    redirecting(signer)
+    profile = get_storage("staff").profile
+    session = for_account(current_router().config.account(), "default")
+    secrets = [settings.BACKBLAZE_CONFIG["application_key"], session.login().token]
+    emulator.fail("b2_get_download_authorization", status=401, code="unauthorized")
+    monkeypatch.setattr(session.login(), "s3_url", "")
+    with pytest.raises(BackendError) as error:
+        redirect.to_signed_address(profile, "a.txt", "GET")
+    seen = everything_about(error.value)
+    assert "session" in seen.lower()
+    assert not [secret for secret in secrets if secret in seen]
 
 
 @pytest.mark.parametrize(
