@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import certifi
 import pytest
@@ -179,9 +179,13 @@ class Anything(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        address = parse_qs(urlsplit(self.path).query).get("fetch")
-        self.send_response(302 if address else 200)
-        told = {"X-Accel-Redirect": "/_b2/", "Location": address[0]} if address else HOSTILE
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        told = HOSTILE
+        if "fetch" in query:
+            told = {"X-Accel-Redirect": "/_b2/", "Location": query["fetch"]}
+        if "keep" in query:
+            told |= {"Cache-Control": query["keep"], "X-B2-Cache-Control": "public, max-age=60"}
+        self.send_response(302 if "fetch" in query else 200)
         for name, value in {**told, "Content-Length": "4"}.items():
             self.send_header(name, value)
         self.end_headers()
@@ -460,6 +464,20 @@ def test_what_b2_says_beside_the_file_neither_steers_nginx_nor_gets_out(site: Si
     answer = site.ask("/other/?fetch=" + quote(f"{anything}/acme-public/evil"))
     assert (answer.status, answer.body) == (200, b"body")
     assert {*answer.headers} == {"server", "date", "connection", "content-length"}
+
+
+@pytest.mark.parametrize(
+    ("said", "got"),
+    [
+        ("private", "private, public, max-age=60"),
+        ("private, no-store", "private, no-store"),
+        ("max-age=0, no-cache, No-Store", "max-age=0, no-cache, No-Store"),
+    ],
+)
+def test_what_the_site_forbids_to_keep_is_not_kept(site: Site, anything: str, said: str, got: str) -> None:
+    """As when a session is saved with a public file, or a middleware says so of every answer."""
+    answer = site.ask(f"/other/?fetch={quote(f'{anything}/acme-public/a')}&keep={quote(said)}")
+    assert (answer.status, answer.headers["cache-control"]) == (200, got)
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,12 @@ _HIDDEN = """
     x-amz-storage-class x-amz-tagging-count x-amz-version-id x-amz-website-redirect-location
 """
 """What an S3 answer may carry beside the facts about its bytes. HSTS and its kin are in `FORWARDED`."""
-
 _USUAL_INFO = ("hash_sha1", "large_file_sha1", "mtime", "src_last_modified_millis")
 """File information that the usual tools store with what they upload."""
+
+_INFO_REMARK = """\
+    # nginx hides headers by their full names. Other file information (x-amz-meta-...) is seen by whoever may read the
+    # file, unless nginx has the module headers-more: see the option --headers-more."""
 
 _ERRORS = (
     ("404", "404 410", "There is no such file."),
@@ -94,6 +97,12 @@ map $http_if_range $b2router_if_match {{
     default $http_if_match;
     '~^"[^"]*"$' $http_if_range;
 }}
+
+# How long the file may be kept; nothing, when something in the site has forbidden to keep this answer: that stands.
+map $upstream_http_cache_control $b2router_policy {{
+    default $upstream_http_x_b2_cache_control;
+    "~*no-store" "";
+}}
 """
 
 
@@ -115,7 +124,8 @@ def _server(config: BackblazeConfig, resolver: str, ca_file: str, *, hides_all_i
 def _location(place: str, hidden: str, resolver: str, ca_file: str) -> str:
     kept = "\n".join(
         f"        set {_variable(header)} $upstream_http_{carrier.lower().replace('-', '_')};"
-        for header, carrier in {**CARRIED, **{name: name for name in FORWARDED}}.items()
+        for header, carrier in {**CARRIED, **dict(zip(FORWARDED, FORWARDED, strict=True))}.items()
+        if header != "Cache-Control"
     )
     added = "\n".join(
         f"    add_header {header} {_variable(header)}{'' if header in CARRIED else ' always'};"
@@ -135,6 +145,7 @@ location ^~ {place} {{
         set $b2router_send_range $b2router_range;
         set $b2router_send_if_match $b2router_if_match;
         set $b2router_at_412 {place}whole;
+        set $b2router_cache_control $b2router_policy;
 {kept}
         proxy_pass $b2router_address;
     }}
@@ -210,15 +221,8 @@ location ^~ {place} {{
 def _hidden(config: BackblazeConfig, *, hides_all_info: bool) -> str:
     info = {*_USUAL_INFO, *(key.lower() for profile, _ in profiles(config) for key in profile.file_info)}
     names = sorted({*_HIDDEN.split(), *FORWARDED, *(f'"x-amz-meta-{key}"' for key in info)}, key=str.lower)
-    lines = [f"    proxy_hide_header {name};" for name in names]
-    if hides_all_info:
-        lines.append('    more_clear_headers "x-amz-*" "x-bz-*";')
-    else:
-        lines += [
-            "    # nginx hides headers by their full names. Other file information (x-amz-meta-...) is seen by whoever",
-            "    # may read the file, unless nginx has the module headers-more: see the option --headers-more.",
-        ]
-    return "\n".join(lines)
+    rest = '    more_clear_headers "x-amz-*" "x-bz-*";' if hides_all_info else _INFO_REMARK
+    return "\n".join([*(f"    proxy_hide_header {name};" for name in names), rest])
 
 
 def _answers() -> str:

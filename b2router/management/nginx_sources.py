@@ -29,7 +29,7 @@ def sources(config: BackblazeConfig) -> list[str]:
 
 
 def _endpoint(realm: str) -> str:
-    """The S3-compatible endpoints that a login in this realm may name, see `b2.session`."""
+    """The S3-compatible endpoints that a login in this realm may name, see `b2.wire`."""
     if realm == "production":
         return r"https://s3\.[a-z0-9-]+\.backblazeb2\.com"
     if "://" not in realm:
@@ -41,5 +41,5 @@ def _endpoint(realm: str) -> str:
     elif host.rpartition(".")[2].isdigit():
         name = re.escape(host)
     else:
-        name = r"(?:[a-z0-9-]+\.)*" + r"\.".join(host.split(".")[-2:])
+        name = r"(?:[a-z0-9-]+\.)*" + re.escape(host).replace(r"\-", "-")
     return f"{'https' if own.scheme == 'https' else 'https?'}://{name}(?::[0-9]+)?"

@@ -86,9 +86,11 @@ def test_only_the_buckets_of_these_profiles_can_be_fetched() -> None:
         pytest.param("http://127.0.0.1:9000", "http://127.0.0.11/acme-staff/a", False, id="not the emulator"),
         pytest.param("http://[::1]:9000", "http://[::1]:9000/acme-staff/a", True, id="emulator on IPv6"),
         pytest.param("http://localhost:9000", "http://localhost:9000/acme-staff/a", True, id="emulator by name"),
-        pytest.param("https://b2.acme.example", "https://s3.acme.example/acme-staff/a", True, id="another B2"),
-        pytest.param("https://b2.acme.example", "https://s3.acmeXexample/acme-staff/a", False, id="not that B2"),
-        pytest.param("https://b2.acme.example", "http://s3.acme.example/acme-staff/a", False, id="that B2 by http"),
+        pytest.param("https://b2.acme-1.example", "https://b2.acme-1.example/acme-staff/a", True, id="another B2"),
+        pytest.param("https://b2.acme-1.example", "https://s3.b2.acme-1.example/acme-staff/a", True, id="its own host"),
+        pytest.param("https://b2.acme-1.example", "https://s3.acme-1.example/acme-staff/a", False, id="its neighbour"),
+        pytest.param("https://b2.acme-1.example", "https://b2.acme-1Xexample/acme-staff/a", False, id="not that B2"),
+        pytest.param("https://b2.acme-1.example", "http://b2.acme-1.example/acme-staff/a", False, id="by plain http"),
     ],
 )
 def test_only_the_realm_s_hosts_can_be_asked(realm: str, address: str, *, is_allowed: bool) -> None:
