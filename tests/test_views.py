@@ -19,7 +19,7 @@ from b2router.permissions import RequestedFile
 from b2router.router import Target, current_router
 from b2router.views import serve
 from tests.conftest import Configure
-from tests.project.models import Invoice
+from tests.project.models import Invoice, Scan
 
 pytestmark = pytest.mark.django_db
 
@@ -206,20 +206,14 @@ def test_a_file_that_no_row_names_is_missing_for_whom_the_rule_lets_in(
     assert emulator.calls() == {}
 
 
-def test_the_owner_is_found_by_the_very_name(
-    invoices: None, clients: dict[str, Reader], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_owner_is_found_by_the_very_name(configure: Configure, clients: dict[str, Reader]) -> None:
     """Many databases take "a" for "A"; B2 has both."""
-    from django.db.models import CharField
-    from django.db.models.lookups import IExact
-
-    monkeypatch.setitem(CharField.class_lookups, "exact", type("Exact", (IExact,), {"lookup_name": "exact"}))
-    monkeypatch.setitem(Invoice._meta.get_field("pdf").__class__.class_lookups, "exact", IExact)
-    get_storage("staff").save("invoices/A7.pdf", ContentFile(b"for alice"))
-    Invoice.objects.create(owner=User.objects.get(username="sam"), pdf="invoices/a7.pdf")
-    Invoice.objects.create(owner=User.objects.get(username="alice"), pdf="invoices/A7.pdf")
-    assert clients["sam"].get("/invoices/invoices/A7.pdf").status_code == 403
-    assert clients["alice"].get("/invoices/invoices/A7.pdf").body == b"for alice"
+    configure(staff={"permission": "tests.test_views.owns", "owner": "project.Scan.name"})
+    put("staff", "A7.pdf", b"for alice")
+    Scan.objects.create(owner=User.objects.get(username="sam"), name="a7.pdf")
+    Scan.objects.create(owner=User.objects.get(username="alice"), name="A7.pdf")
+    assert clients["sam"].get("/b2s/A7.pdf").status_code == 403
+    assert clients["alice"].get("/b2s/A7.pdf").body == b"for alice"
 
 
 def test_of_several_rows_the_first_owns_the_file(invoices: None, clients: dict[str, Reader]) -> None:

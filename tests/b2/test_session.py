@@ -152,3 +152,15 @@ def test_a_bucket_is_looked_up_once(session: Session, emulator: Emulator) -> Non
 def test_a_missing_bucket_is_refused(session: Session) -> None:
     with pytest.raises(Refused, match="bucket"):
         session.bucket("acme-nowhere")
+
+
+def test_a_late_refusal_of_an_old_token_is_no_reason_for_another_login(session: Session, emulator: Emulator) -> None:
+    """b2sdk asks for a new login after every 401; another thread may have logged in since the call was made."""
+    old = session.login()
+    session.renew(old)
+    session._http._used.token = old.token
+    assert session.api.session.authorize_automatically()
+    assert emulator.calls() == {"b2_authorize_account": 2}
+    session._http._used.token = session.login().token
+    assert session.api.session.authorize_automatically()
+    assert emulator.calls() == {"b2_authorize_account": 3}

@@ -14,3 +14,13 @@ class Invoice(models.Model):
 
     def __str__(self) -> str:
         return self.pdf.name
+
+
+class Scan(models.Model):
+    """The same, where the database takes "a" for "A", as MySQL does by default."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE)
+    name = models.CharField(max_length=100, db_collation="NOCASE")
+
+    def __str__(self) -> str:
+        return self.name

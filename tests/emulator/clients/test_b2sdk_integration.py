@@ -14,7 +14,8 @@ VERSION = "2.10.3"  # the last archive that carries test/integration
 
 def test_all_integration_tests_of_b2sdk_pass(em: Emulator, tools: Path, run: Run, tmp_path: Path) -> None:
     """Fifteen tests that Backblaze runs against its real service."""
-    fetch = [str(tools / "python"), "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", f"b2sdk=={VERSION}"]
+    source_only = ["--no-deps", "--no-binary", ":all:"]
+    fetch = [str(tools / "python"), "-m", "pip", "download", "-q", *source_only, f"b2sdk=={VERSION}"]
     done = subprocess.run(fetch, capture_output=True, text=True, cwd=tmp_path)
     if done.returncode:
         missing(f"the package index does not give b2sdk {VERSION}: {done.stderr[-300:]}")
