@@ -139,8 +139,8 @@ class Exchange:
                 gone = from_refusal(not_found("The file was deleted"))
                 self._sock.sendall(sending.head(gone, gone.length, close=True) + gone.body)
             keep = False
-        except CutOff as cut:
-            sent = cut.sent
+        except (CutOff, sending.ClientGone) as end:
+            sent = end.sent
             raise
         finally:
             if sent != planned:

@@ -20,6 +20,18 @@ _PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 _date: tuple[int, str] = (0, "")
 
 
+class ClientGone(ConnectionError):
+    """The client left in the middle of a body.
+
+    Attributes:
+        sent: bytes of the body that went out before.
+    """
+
+    def __init__(self, sent: int) -> None:
+        super().__init__(f"the client left after {sent} bytes")
+        self.sent = sent
+
+
 def head(answer: Answer, length: int, *, close: bool) -> bytes:
     """Write status line and headers; b2sdk checks the Date."""
     lines = [f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, 'Unknown')}", f"Date: {_now()}"]
@@ -37,7 +49,7 @@ def send(sock: socket.socket, first: bytes, answer: Answer, blobs: Blobs) -> int
         Bytes of the body that went out; fewer than its length when a content vanished meanwhile.
     Raises:
         FileNotFoundError: the first blob is gone; nothing was sent.
-        OSError: the client is gone.
+        OSError: the client is gone; `ClientGone` in the middle of a body.
     """
     if not answer.slices:
         sock.sendall(first + answer.body)
@@ -51,7 +63,10 @@ def send(sock: socket.socket, first: bytes, answer: Answer, blobs: Blobs) -> int
         with os.fdopen(blobs.open(part.address), "rb", buffering=0) as file:
             if number == 0:
                 sock.sendall(first, _MORE)
-            sent += sock.sendfile(file, part.offset, part.length)
+            try:
+                sent += sock.sendfile(file, part.offset, part.length)
+            except OSError:
+                raise ClientGone(sent + file.tell() - part.offset) from None
     return sent
 
 
