@@ -7,31 +7,26 @@ settings, environment) are merged before, by `settings`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
+from collections.abc import Iterator
 from itertools import combinations
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    StringConstraints,
-    Tag,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from b2router import names
+from b2router import grammar, names
 from b2router.errors import InvalidName, Problem
+from b2router.grammar import AllOf, AnyOf, Not, Permission
+from b2router.modes import (
+    AccelDelivery,
+    CdnDelivery,
+    CdnSigning,
+    Delivery,
+    DirectDelivery,
+    ProxyDelivery,
+    RedirectDelivery,
+)
+from b2router.values import Model, Name, Realm, error_at, is_loopback, located
 
 __all__ = [
     "AccelDelivery",
@@ -52,204 +47,6 @@ __all__ = [
 ]
 
 DEFAULT_ACCOUNT = "default"
-NAMED_REALMS = ("production", "staging")
-"""Realms that b2sdk knows by name, but for "dev", whose plain http would carry the key in clear."""
-PERMISSION_WORDS = ("public", "authenticated", "staff", "superuser")
-
-
-class Model(BaseModel):
-    """The strictness that every model shares: frozen, no unknown keys, no values in error texts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$", max_length=40)]
-"""Lower case, digits, single underscores: so that `__` in an environment variable can only be a separator."""
-
-
-def _permission_word(value: str) -> str:
-    kind, colon, rest = value.partition(":")
-    if value in PERMISSION_WORDS or (kind == "group" and rest) or (kind == "perm" and re.fullmatch(r"\w+\.\w+", rest)):
-        return value
-    if not colon and re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", value):
-        return value  # whether it can be imported is for the system check to say: importing here would load models
-    raise PydanticCustomError(
-        "permission",
-        "expected public, authenticated, staff, superuser, group:NAME, perm:app.codename "
-        "or the dotted path of a callable",
-    )
-
-
-class AnyOf(Model):
-    """Allowed if one of these is."""
-
-    any: tuple[Permission, ...] = Field(min_length=1)
-    """Permissions of which one is enough."""
-
-
-class AllOf(Model):
-    """Allowed if all of these are."""
-
-    all: tuple[Permission, ...] = Field(min_length=1)
-    """Permissions that are needed together."""
-
-
-class Not(Model):
-    """Allowed if this is not."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
-
-    not_: Permission = Field(alias="not")
-    """The permission that must not hold."""
-
-
-def _permission_kind(value: Any) -> str | None:
-    if isinstance(value, str):
-        return "word"
-    for kind, model in (("any", AnyOf), ("all", AllOf), ("not", Not)):
-        if isinstance(value, model) or (isinstance(value, Mapping) and kind in value):
-            return kind
-    return None
-
-
-Permission = Annotated[
-    Annotated[str, AfterValidator(_permission_word), Tag("word")]
-    | Annotated[AnyOf, Tag("any")]
-    | Annotated[AllOf, Tag("all")]
-    | Annotated[Not, Tag("not")],
-    Discriminator(
-        _permission_kind,
-        custom_error_type="permission",
-        custom_error_message="expected a word such as 'staff', or {'any': [...]}, {'all': [...]}, {'not': ...}",
-    ),
-]
-"""Who may read: a word, `group:NAME`, `perm:app.codename`, a dotted path, or `any`, `all`, `not` of these."""
-
-
-def _words(permission: Permission | None) -> Iterator[str]:
-    match permission:
-        case None:
-            return
-        case AnyOf():
-            parts = permission.any
-        case AllOf():
-            parts = permission.all
-        case Not():
-            parts = (permission.not_,)
-        case _:
-            yield permission
-            return
-    for part in parts:
-        yield from _words(part)
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host name or address means this machine."""
-    try:
-        return host == "localhost" or ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _web_address(value: str) -> str:
-    """An absolute http(s) address without credentials, query or fragment, ending with a slash."""
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        usable = usable and not (parts.query or parts.fragment or re.search(r"[\s\\<>\"@]", value))
-    except ValueError:
-        usable = False
-    if not usable:
-        raise PydanticCustomError(
-            "web_address", "expected an absolute address such as 'https://cdn.example.com/', without query or login"
-        )
-    return value if value.endswith("/") else value + "/"
-
-
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-
-
-class ProxyDelivery(Model):
-    """The site itself hands the bytes on, from B2 to the browser."""
-
-    mode: Literal["proxy"] = "proxy"
-    """The site streams the file through its own process."""
-
-
-class RedirectDelivery(Model):
-    """The site asks the permission and sends the browser to B2, with an address that opens this file for a while."""
-
-    mode: Literal["redirect"]
-    """The site answers with a redirect; the bytes come from B2."""
-    signer: Literal["s3", "native"] = "s3"
-    """Who makes the address: "s3" signs it here, for one object; "native" asks B2 for a download authorisation."""
-    expires_in_s: int = Field(default=300, ge=10, le=604_800)
-    """How long the address works at least, in seconds; at most half as long again."""
-
-
-def _internal_location(value: str) -> str:
-    if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)+", value) or {".", ".."} & set(value.split("/")):
-        raise PydanticCustomError(
-            "internal", "expected a path of letters, digits and -._~ that begins and ends with '/', such as '/_b2/'"
-        )
-    return value
-
-
-class AccelDelivery(Model):
-    """The site asks the permission, and nginx, which stands before it, fetches the file from B2 and hands it on."""
-
-    mode: Literal["accel"]
-    """The site answers nginx, by X-Accel-Redirect; the bytes do not pass its process."""
-    internal: Annotated[str, AfterValidator(_internal_location)] = "/_b2/"
-    """The internal location of nginx, as `manage.py b2router nginx` prints it; the site can have no page below it."""
-
-
-class DirectDelivery(Model):
-    """Browsers fetch from B2 itself; the bucket is public."""
-
-    mode: Literal["direct"]
-    """Addresses point at B2."""
-    base_url: WebAddress
-    """B2's download host for the account, such as "https://f004.backblazeb2.com"; "/file/<bucket>/" is added."""
-
-
-class CdnSigning(Model):
-    """How the site signs addresses that the CDN checks."""
-
-    scheme: Literal["bunny", "cloudflare"]
-    """Bunny's token authentication, or a Cloudflare rule with is_timed_hmac_valid_v0."""
-    secret: SecretStr = Field(min_length=8)
-    """What the site and the CDN share: Bunny's token authentication key, or the key in Cloudflare's rule."""
-    expires_in_s: int = Field(default=300, ge=10, le=604_800)
-    """How long an address works at least, in seconds; at most half as long again."""
-
-
-class CdnDelivery(Model):
-    """Browsers fetch from a content delivery network; in front of a public bucket, unless addresses are signed."""
-
-    mode: Literal["cdn"]
-    """Addresses point at the CDN."""
-    base_url: WebAddress
-    """What the CDN puts before a file's key, such as "https://cdn.example.com/"."""
-    signing: CdnSigning | None = None
-    """How addresses are signed, so that the CDN hands out nothing else; without it, they are open to anyone."""
-
-    @model_validator(mode="after")
-    def _signatures_travel_unseen(self) -> Self:
-        if self.signing is not None and urlsplit(self.base_url).scheme != "https":
-            raise _located("web_address", ("base_url",), "expected https: whoever reads a signed address can use it")
-        return self
-
-
-def _delivery_mode(value: Any) -> Any:
-    return {"mode": "proxy", **value} if isinstance(value, Mapping) and "mode" not in value else value
-
-
-Delivery = Annotated[
-    ProxyDelivery | RedirectDelivery | AccelDelivery | DirectDelivery | CdnDelivery,
-    Field(discriminator="mode"),
-    BeforeValidator(_delivery_mode),
-]
 
 
 class Account(Model):
@@ -261,21 +58,6 @@ class Account(Model):
     """The secret half, which Backblaze shows once."""
     realm: Realm = "production"
     """Backblaze's "production", or the address of another B2, such as an emulator on loopback."""
-
-
-def _realm(value: str) -> str:
-    if value in NAMED_REALMS:
-        return value
-    try:
-        address = _web_address(value).rstrip("/")
-    except PydanticCustomError:
-        raise PydanticCustomError("realm", "expected 'production' or the https address of another B2") from None
-    if urlsplit(address).scheme != "https" and not is_loopback(urlsplit(address).hostname):
-        raise PydanticCustomError("realm", "expected https: plain http carries the key in clear, so only loopback may")
-    return address
-
-
-Realm = Annotated[str, AfterValidator(_realm)]
 
 
 class BucketProfile(Model):
@@ -372,14 +154,14 @@ class BucketProfile(Model):
     @model_validator(mode="after")
     def _public_addresses_need_public_files(self) -> Self:
         if self.has_public_addresses and not self.is_public:
-            raise _located(
+            raise located(
                 "public_delivery",
                 ("delivery", "mode"),
                 f"'{self.delivery.mode}' gives out addresses that anyone can open, "
                 "but the profile's permission is not 'public'",
             )
         if self.has_public_addresses and self.owner is not None:
-            raise _located(
+            raise located(
                 "public_delivery",
                 ("owner",),
                 f"'{self.delivery.mode}' gives out addresses that ask for no row, so no owner can be enforced",
@@ -391,8 +173,10 @@ class BucketProfile(Model):
         """B2's download authorisations are for a prefix: one for "a" also opens "ab". That gives nothing away where
         whoever may read one file of the profile may read all of them."""
         is_native = isinstance(self.delivery, RedirectDelivery) and self.delivery.signer == "native"
-        if is_native and (self.owner or any("." in word and ":" not in word for word in _words(self.permission))):
-            raise _located(
+        if is_native and (
+            self.owner or any("." in word and ":" not in word for word in grammar.words(self.permission))
+        ):
+            raise located(
                 "prefix_token",
                 ("delivery", "signer"),
                 "'native' opens every file whose name begins with the one that was asked for, but the profile decides "
@@ -443,12 +227,12 @@ class BackblazeConfig(Model):
 
     def _account_errors(self) -> Iterator[InitErrorDetails]:
         if DEFAULT_ACCOUNT in self.accounts:
-            yield _error(
+            yield error_at(
                 "account", ("accounts", DEFAULT_ACCOUNT), "'default' is the key at the top level, write it there"
             )
         for profile in self.profiles.values():
             if profile.account != DEFAULT_ACCOUNT and profile.account not in self.accounts:
-                yield _error(
+                yield error_at(
                     "unknown_account",
                     ("profiles", profile.name, "account"),
                     f"found '{profile.account}'; the accounts are {_listed([DEFAULT_ACCOUNT, *self.accounts])}",
@@ -457,13 +241,13 @@ class BackblazeConfig(Model):
     def _alias_errors(self) -> Iterator[InitErrorDetails]:
         for alias, profile in self.storages.items():
             if profile not in self.profiles:
-                yield _error(
+                yield error_at(
                     "unknown_profile",
                     ("storages", alias),
                     f"found '{profile}'; the profiles are {_listed(self.profiles)}",
                 )
             elif alias in self.profiles and alias != profile:
-                yield _error(
+                yield error_at(
                     "alias",
                     ("storages", alias),
                     f"'{alias}' is the name of a profile, so it cannot be an alias of '{profile}'",
@@ -473,7 +257,7 @@ class BackblazeConfig(Model):
         routed = [profile for profile in self.profiles.values() if profile.route]
         for one, other in combinations(sorted(routed, key=lambda profile: str(profile.route)), 2):
             if str(other.route).startswith(str(one.route)):
-                yield _error(
+                yield error_at(
                     "overlapping_routes",
                     ("profiles", other.name, "route"),
                     f"'{other.route}' lies under '{one.route}', the route of profile '{one.name}'; "
@@ -483,15 +267,6 @@ class BackblazeConfig(Model):
 
 def _listed(names: Any) -> str:
     return ", ".join(f"'{name}'" for name in names)
-
-
-def _error(code: str, loc: tuple[str, ...], text: str) -> InitErrorDetails:
-    return InitErrorDetails(type=PydanticCustomError(code, "{text}", {"text": text}), loc=loc, input=None)
-
-
-def _located(code: str, loc: tuple[str, ...], text: str) -> ValidationError:
-    """A validation error at a place below the model that raises it."""
-    return ValidationError.from_exception_data("", [_error(code, loc, text)], hide_input=True)
 
 
 def missing_key(name: str) -> Problem:

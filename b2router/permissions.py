@@ -94,12 +94,12 @@ def describe(permission: Permission | None) -> str:
 
 def needs_user(permission: Permission | None) -> bool:
     """Whether deciding may need to know who the visitor is."""
-    return any(part != "public" for part in _words(permission))
+    return any(part != "public" for part in _words_of(permission))
 
 
 def predicate_paths(permission: Permission | None) -> list[str]:
     """The dotted paths of the site's own predicates that a permission names."""
-    return [part for part in _words(permission) if "." in part and ":" not in part]
+    return [part for part in _words_of(permission) if "." in part and ":" not in part]
 
 
 @lru_cache(maxsize=256)
@@ -120,20 +120,10 @@ def _grouped(permission: Permission) -> str:
     return describe(permission) if isinstance(permission, str) else f"({describe(permission)})"
 
 
-def _words(permission: Permission | None) -> list[str]:
-    from b2router.config import AllOf, AnyOf, Not
+def _words_of(permission: Permission | None) -> list[str]:
+    from b2router import grammar  # loads pydantic
 
-    match permission:
-        case None:
-            return []
-        case AnyOf():
-            return [word for part in permission.any for word in _words(part)]
-        case AllOf():
-            return [word for part in permission.all for word in _words(part)]
-        case Not():
-            return _words(permission.not_)
-        case _:
-            return [permission]
+    return list(grammar.words(permission))
 
 
 def _answer(permission: Permission, request: HttpRequest, file: RequestedFile) -> bool | None:

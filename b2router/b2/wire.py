@@ -23,8 +23,8 @@ import urllib3
 
 from b2router import __version__
 from b2router.b2 import budget, faults
-from b2router.config import NAMED_REALMS
 from b2router.errors import UnexpectedAnswer
+from b2router.values import NAMED_REALMS
 
 __all__ = ["BudgetedHttp", "check_address", "connections"]
 

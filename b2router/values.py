@@ -1,0 +1,77 @@
+"""The kinds of values that a configuration is made of: names, addresses, realms; used by its models."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+__all__ = ["NAMED_REALMS", "Model", "Name", "Realm", "WebAddress", "error_at", "is_loopback", "located"]
+
+NAMED_REALMS = ("production", "staging")
+"""Realms that b2sdk knows by name, but for "dev", whose plain http would carry the key in clear."""
+
+
+class Model(BaseModel):
+    """The strictness that every model shares: frozen, no unknown keys, no values in error texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$", max_length=40)]
+"""Lower case, digits, single underscores: so that `__` in an environment variable can only be a separator."""
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host name or address means this machine."""
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _web_address(value: str) -> str:
+    """An absolute http(s) address without credentials, query or fragment, ending with a slash."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = usable and not (parts.query or parts.fragment or re.search(r"[\s\\<>\"@]", value))
+    except ValueError:
+        usable = False
+    if not usable:
+        raise PydanticCustomError(
+            "web_address", "expected an absolute address such as 'https://cdn.example.com/', without query or login"
+        )
+    return value if value.endswith("/") else value + "/"
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+def _realm(value: str) -> str:
+    if value in NAMED_REALMS:
+        return value
+    try:
+        address = _web_address(value).rstrip("/")
+    except PydanticCustomError:
+        raise PydanticCustomError("realm", "expected 'production' or the https address of another B2") from None
+    if urlsplit(address).scheme != "https" and not is_loopback(urlsplit(address).hostname):
+        raise PydanticCustomError("realm", "expected https: plain http carries the key in clear, so only loopback may")
+    return address
+
+
+Realm = Annotated[str, AfterValidator(_realm)]
+
+
+def error_at(code: str, loc: tuple[str, ...], text: str) -> InitErrorDetails:
+    """One error at a place below the model that finds it, for `ValidationError.from_exception_data`."""
+    return InitErrorDetails(type=PydanticCustomError(code, "{text}", {"text": text}), loc=loc, input=None)
+
+
+def located(code: str, loc: tuple[str, ...], text: str) -> ValidationError:
+    """A validation error at a place below the model that raises it."""
+    return ValidationError.from_exception_data("", [error_at(code, loc, text)], hide_input=True)
