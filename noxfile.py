@@ -126,15 +126,20 @@ def tests(session: nox.Session, django: str) -> None:
     """Run the tests on every Python x Django, the slow ones once on each Python; missing Pythons are skipped."""
     install(session, "--editable", ".[yaml]", *group("test"), DJANGO[django])
     # Coverage once, on the interpreter that is always there; a selection of tests has no total worth judging.
-    # Slow tests once on each Python.
     newest = NEWEST_DJANGO[session.python] == django
     measured = newest and session.python == HOME_PYTHON and not session.posargs
     runner = ["-m", "coverage", "run", "-m", "pytest"] if measured else ["-m", "pytest"]
-    together = [] if session.posargs else ["-n", "4", "--dist", "loadfile"]  # they wait more than they compute
-    chosen = "not browser" if newest else "not browser and not slow"
     if measured:
         session.run("coverage", "erase", silent=True)
-    session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, *together, "-m", chosen, *session.posargs)
+    # Fast tests wait more than they compute, so four run side by side; the slow ones start whole servers, and get
+    # the machine to themselves.
+    fast, slow = "not browser and not slow", "not browser and slow"
+    if session.posargs:
+        runs = [["-m", "not browser" if newest else fast, *session.posargs]]
+    else:
+        runs = [["-n", "4", "--dist", "loadfile", "-m", fast], *([["-m", slow]] if newest else [])]
+    for options in runs:
+        session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, *options)
     if measured:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
