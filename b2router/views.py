@@ -40,26 +40,27 @@ def proxy(request: HttpRequest, target: Target) -> HttpResponseBase:
 proxy.login_required = False  # type: ignore[attr-defined]  # the profile's permission decides, not LoginRequiredMiddleware
 
 
-def serve(request: HttpRequest, profile: str, name: str) -> HttpResponseBase:
+def serve(request: HttpRequest, profile: str, name: str, *, download_as: str | None = None) -> HttpResponseBase:
     """Answer a request for one file, as the profile's rules say: for a site's own view.
 
     Args:
         request: what the visitor sent.
         profile: the profile's name, or an alias.
         name: the file name, relative to the profile's location.
+        download_as: the name to save the file under, as a download whatever its type; None for its own.
     Returns:
         The file; or a redirect to the login page, 403, 404, 405, 502 or 503, with fixed texts.
     Raises:
         ConfigError: there is no such profile, or the configuration cannot be used.
     """
     rules = current_router().profile(profile)
-    answer = _answer(request, rules, name)
+    answer = _answer(request, rules, name, download_as)
     if not permissions.needs_user(rules.permission):
         _keep_the_same_for_all(request, answer)
     return answer
 
 
-def _answer(request: HttpRequest, rules: BucketProfile, name: str) -> HttpResponseBase:
+def _answer(request: HttpRequest, rules: BucketProfile, name: str, download_as: str | None) -> HttpResponseBase:
     if request.method == "OPTIONS":
         return _allow(HttpResponse(status=204, headers=response.denial_headers(rules)))
     if request.method not in ("GET", "HEAD"):
@@ -82,7 +83,7 @@ def _answer(request: HttpRequest, rules: BucketProfile, name: str) -> HttpRespon
         answer = response.respond(request, rules, name, download_as=share.download_as, is_shared=True)
         answer["Referrer-Policy"] = "no-referrer"  # the address of this page opens it
         return answer
-    return response.respond(request, rules, name)
+    return response.respond(request, rules, name, download_as=download_as)
 
 
 def _share(request: HttpRequest, profile: BucketProfile, name: str) -> shares.Share | None:

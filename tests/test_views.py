@@ -608,6 +608,8 @@ def test_a_site_can_serve_from_its_own_view(configure: Configure, rf: Any) -> No
     assert body(serve(rf.get("/anything"), "public", "a.txt")) == b"hello"
     assert serve(rf.get("/anything"), "staff", "a.txt").status_code == 302
     assert serve(rf.get("/anything"), "public", "../a.txt").status_code == 404
+    renamed = serve(rf.get("/anything"), "public", "a.txt", download_as="greeting.txt")
+    assert renamed["Content-Disposition"] == 'attachment; filename="greeting.txt"'
 
 
 def test_a_public_address_is_redirected_to(configure: Configure, emulator: Emulator, client: Reader) -> None:
