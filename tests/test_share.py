@@ -177,7 +177,7 @@ def test_a_link_ends_and_then_the_permission_decides(
     link = staff.share_url("a.txt", expires_in=60)
     sam = Client()
     sam.force_login(User.objects.create_user("sam", is_staff=True))
-    later(59, monkeypatch)
+    later(30, monkeypatch)
     assert client.get(link).status_code == 200
     later(61, monkeypatch)
     emulator.reset_counts()

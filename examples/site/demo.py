@@ -48,13 +48,17 @@ class Demo:
     def __init__(self, data_dir: Path, port: int | None = None, overrides: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
         self.overrides = overrides or {}
-        self.port = free_port(preferred=8000) if port is None else port
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._may_move = not port  # 0: any port, as None, but not the customary one first
+        self._use(port or free_port(preferred=8000 if port is None else 0))
         self.log = data_dir / "server.log"
         self._server: subprocess.Popen[bytes] | None = None
 
+    def _use(self, port: int) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
     def __enter__(self) -> Self:
-        if free_port(self.port) != self.port:
+        if not self._may_move and free_port(self.port) != self.port:
             sys.exit(f"Port {self.port} on 127.0.0.1 is taken; choose another with --port.")
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -113,17 +117,25 @@ class Demo:
         return self._server is not None and self._server.poll() is None
 
     def _start_server(self) -> None:
+        for _ in range(5):
+            self._launch()
+            if answers(self.port) and self.is_running():
+                say("site", self.url)
+                return
+            if not self._may_move or "already in use" not in self.log.read_text(errors="replace"):
+                break
+            self._use(free_port(0))  # somebody took the port since it was looked at
+        sys.exit(f"The site did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
+
+    def _launch(self) -> None:
         command = [sys.executable, str(SITE_DIR / "manage.py"), "runserver", "--noreload", f"127.0.0.1:{self.port}"]
         with self.log.open("wb") as log:
             self._server = subprocess.Popen(
                 command, env=self.environment, cwd=SITE_DIR, stdout=log, stderr=subprocess.STDOUT
             )
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while not answers(self.port):
-            if not self.is_running() or time.monotonic() > deadline:
-                sys.exit(f"The site did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
+        while self.is_running() and not answers(self.port) and time.monotonic() < deadline:
             time.sleep(0.1)
-        say("site", self.url)
 
     def _secret_key(self) -> str:
         """One key for all runs on this folder, so that a restart signs nobody out."""
@@ -198,7 +210,7 @@ def check(port: int | None) -> int:
     print("Starting the example site for a check:", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="b2router-demo-") as folder,
-        Demo(Path(folder), port or free_port(0)) as demo,
+        Demo(Path(folder), port or 0) as demo,
     ):
         return walk.check(demo.url, demo.emulator)
 

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo import Demo, free_port
+from demo import Demo
 from library.people import PEOPLE
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
         return take(options.url, options.path, options.gallery)
     with (
         tempfile.TemporaryDirectory(prefix="b2router-picture-") as folder,
-        Demo(Path(folder), free_port(0)) as demo,
+        Demo(Path(folder), 0) as demo,
     ):
         return take(demo.url, options.path, options.gallery)
 

@@ -58,7 +58,7 @@ sys.path.insert(0, ".")
 from check import check
 from demo import Demo, free_port
 with tempfile.TemporaryDirectory() as folder:
-    with Demo(Path(folder), free_port(0), {"BACKBLAZE_PROFILES__STAFF__PERMISSION": "public"}) as demo:
+    with Demo(Path(folder), 0, {"BACKBLAZE_PROFILES__STAFF__PERMISSION": "public"}) as demo:
         status = check(demo.url, demo.emulator)
 sys.exit(status)
 """
