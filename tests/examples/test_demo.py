@@ -56,7 +56,7 @@ import sys, tempfile
 from pathlib import Path
 sys.path.insert(0, ".")
 from check import check
-from demo import Demo, free_port
+from demo import Demo
 with tempfile.TemporaryDirectory() as folder:
     with Demo(Path(folder), 0, {"BACKBLAZE_PROFILES__STAFF__PERMISSION": "public"}) as demo:
         status = check(demo.url, demo.emulator)
