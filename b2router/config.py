@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from b2router import grammar, names
 from b2router.errors import InvalidName, Problem
 from b2router.grammar import AllOf, AnyOf, Not, Permission
+from b2router.limits import Limits
 from b2router.modes import (
     AccelDelivery,
     CdnDelivery,
@@ -26,6 +27,7 @@ from b2router.modes import (
     ProxyDelivery,
     RedirectDelivery,
 )
+from b2router.sharing import AccountInfo, CacheAccountInfo, MemoryAccountInfo, SqliteAccountInfo
 from b2router.values import Model, Name, Realm, error_at, is_loopback, located
 
 __all__ = [
@@ -35,13 +37,17 @@ __all__ = [
     "AnyOf",
     "BackblazeConfig",
     "BucketProfile",
+    "CacheAccountInfo",
     "CdnDelivery",
     "CdnSigning",
     "DirectDelivery",
+    "Limits",
+    "MemoryAccountInfo",
     "Not",
     "Permission",
     "ProxyDelivery",
     "RedirectDelivery",
+    "SqliteAccountInfo",
     "is_loopback",
     "missing_key",
 ]
@@ -81,6 +87,11 @@ class BucketProfile(Model):
     """How the bytes reach the browser."""
     max_age_s: int = Field(default=0, ge=0, le=31_536_000)
     """How long a browser (of a public profile: any cache) may keep a file without asking again, in seconds."""
+    metadata_ttl_s: int = Field(default=300, ge=0, le=86_400)
+    """How long size, time and type of a file are remembered, in seconds; 0 asks B2 each time."""
+    missing_ttl_s: int = Field(default=5, ge=0, le=3600)
+    """How long the site remembers that a visitor asked for a file that does not exist, in seconds; 0 asks B2 each
+    time. Storages never believe it."""
     file_info: dict[str, str] = Field(default_factory=dict, max_length=50)
     """File information that B2 stores with every upload, such as {"b2-content-language": "de"}."""
 
@@ -200,6 +211,12 @@ class BackblazeConfig(Model):
     """The bucket profiles, by name; every name is also an alias."""
     storages: dict[Name, Name] = Field(default_factory=dict)
     """Further aliases: alias → profile."""
+    account_info: AccountInfo = CacheAccountInfo()
+    """Where processes share the login at B2: {"kind": "cache"}, {"kind": "sqlite"} or {"kind": "memory"}."""
+    metadata_cache: Annotated[str, Field(min_length=1)] | None = "default"
+    """Which of Django's CACHES remembers sizes, times and types of files; none: nothing is remembered."""
+    limits: Limits = Limits()
+    """How long B2 may take, and how often it is asked again."""
     max_streams: int = Field(default=200, ge=1)
     """How many files a process streams at once; whoever comes then is told to try again in a second."""
 

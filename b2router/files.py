@@ -15,8 +15,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.core.files.base import File
 
-from b2router.b2.download import BLOCK_BYTES, Download, open_download, stat
-from b2router.b2.session import Session
+from b2router.b2.download import BLOCK_BYTES, Download
+from b2router.b2.place import Place
 from b2router.b2.stored import StoredFile
 from b2router.errors import NotFound, RangeNotSatisfiable, UnexpectedAnswer
 
@@ -42,25 +42,24 @@ class RangedReader(io.RawIOBase):
     download as long as reading goes on in order. A seek elsewhere begins another.
 
     Args:
-        session: of the account that may read the bucket.
-        bucket: its name.
+        place: where the file is.
         key: of the file.
     Raises:
         NotFound: no such file.
         BackendError: B2 refused or failed; also from every read.
     """
 
-    def __init__(self, session: Session, bucket: str, key: str) -> None:
+    def __init__(self, place: Place, key: str) -> None:
         super().__init__()
-        self._place = session, bucket, key
+        self._file = place.file(key)
         self._position = 0
         self._block = memoryview(b"")
         self._download: Download | None = None
         try:
-            self._download = open_download(*self._place, span=(0, BLOCK_BYTES - 1))
+            self._download = self._file.open((0, BLOCK_BYTES - 1))
             self.stored: StoredFile = self._download.stored
         except RangeNotSatisfiable:  # an empty file has no range at all
-            self.stored = stat(*self._place)
+            self.stored = self._file.look()
 
     def readable(self) -> bool:
         """Always."""
@@ -109,7 +108,7 @@ class RangedReader(io.RawIOBase):
                 if block:
                     return block
             self._drop()
-            self._download = open_download(*self._place, span=(self._position, None))
+            self._download = self._file.open((self._position, None))
             if self._download.first != self._position:
                 self._drop()
                 raise UnexpectedAnswer("B2 was asked for a range and sent another.")
@@ -207,14 +206,11 @@ class B2File(_File):
             self.file.close()
 
 
-def open_file(
-    session: Session, bucket: str, key: str, name: str, mode: str, *, upload: Upload, reopen: Reopen
-) -> B2File:
+def open_file(place: Place, key: str, name: str, mode: str, *, upload: Upload, reopen: Reopen) -> B2File:
     """Open a stored file.
 
     Args:
-        session: of the account that may reach the bucket.
-        bucket: its name.
+        place: where the file is.
         key: of the file in the bucket.
         name: the file's name in its storage.
         mode: "r", "w", "x" or "a", with "b" or "t"; text is UTF-8, with universal newlines.
@@ -233,14 +229,14 @@ def open_file(
         )
     is_text = flags != "b"
     if kind == "r":
-        reader = RangedReader(session, bucket, key)
+        reader = RangedReader(place, key)
         buffered = io.BufferedReader(reader)
         return B2File(_text(buffered) if is_text else buffered, name, mode, reopen, stored=reader.stored)
-    if kind == "x" and _exists(session, bucket, key):
+    if kind == "x" and _exists(place, key):
         raise FileExistsError(f"The file to be created by mode {mode!r} exists already.")
     spool = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed with the file
     if kind == "a":
-        _copy_existing(session, bucket, key, spool)
+        _copy_existing(place, key, spool)
     return B2File(_text(spool) if is_text else spool, name, mode, reopen, upload=upload)
 
 
@@ -287,17 +283,17 @@ def _text(binary: Any) -> io.TextIOWrapper:
     return io.TextIOWrapper(binary, encoding=ENCODING)
 
 
-def _exists(session: Session, bucket: str, key: str) -> bool:
+def _exists(place: Place, key: str) -> bool:
     try:
-        stat(session, bucket, key)
+        place.file(key).look()
     except NotFound:
         return False
     return True
 
 
-def _copy_existing(session: Session, bucket: str, key: str, spool: IO[bytes]) -> None:
+def _copy_existing(place: Place, key: str, spool: IO[bytes]) -> None:
     try:
-        download = open_download(session, bucket, key)
+        download = place.file(key).open()
     except NotFound:
         return
     try:

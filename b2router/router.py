@@ -19,7 +19,9 @@ from django.core.signals import setting_changed
 from b2router.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from b2router.config import Account, BackblazeConfig, BucketProfile
+    from b2router.b2.place import Place
+    from b2router.b2.session import Session
+    from b2router.config import BackblazeConfig, BucketProfile
 
 __all__ = ["Router", "Target", "current_router", "isolation_problems", "reload"]
 
@@ -70,9 +72,31 @@ class Router:
                 )
             ) from None
 
-    def account(self, profile: BucketProfile) -> Account | None:
-        """The application key of a profile; None when it is not configured."""
-        return self._accounts[profile.account]
+    def place(self, profile: BucketProfile) -> Place:
+        """Where the files of a profile are. Nothing goes online.
+
+        Raises:
+            ConfigError: the profile's account has no application key.
+        """
+        from b2router.b2.metadata import Metadata  # loads b2sdk, hence with the first file
+        from b2router.b2.place import Place
+
+        session = self.session(profile)
+        metadata = Metadata(
+            session, profile.bucket, self.config.metadata_cache, profile.metadata_ttl_s, profile.missing_ttl_s
+        )
+        return Place(session, profile.bucket, metadata)
+
+    def session(self, profile: BucketProfile) -> Session:
+        """The connection that reaches a profile's bucket, in this process.
+
+        Raises:
+            ConfigError: the profile's account has no application key.
+        """
+        from b2router.b2.session import for_account
+
+        config = self.config
+        return for_account(self._accounts[profile.account], profile.account, config.account_info, config.limits)
 
     def match(self, path: str) -> Target | None:
         """What a path below the include stands for; None when no route begins it. Routes never overlap."""

@@ -270,7 +270,9 @@ def _merge(
 
 
 def _replaces(path: Path, low: Mapping[str, Any], high: Mapping[str, Any]) -> bool:
-    """Whether a value is one whole: a permission always, a delivery when its mode changes."""
+    """Whether a value is one whole: a permission always, a delivery or account_info when its kind changes."""
+    if path == ("account_info",):
+        return "kind" in high and high["kind"] != low.get("kind", "cache")
     if len(path) != 3 or path[0] != "profiles":
         return False
     other_mode = "mode" in high and high["mode"] != low.get("mode", "proxy")
@@ -297,7 +299,8 @@ def _problems(error: ValidationError, values: dict[str, Any], origin: Mapping[Pa
             )
             code, hint = "unknown_key", "Correct or remove it there."
         elif kind == "union_tag_invalid":
-            message = f"found {context['tag']!r} as its 'mode'; expected one of {context['expected_tags']}."
+            expected = context["expected_tags"]
+            message = f"found {context['tag']!r} as its {context['discriminator']}; expected one of {expected}."
         elif loc[-1:] == ("[key]",):
             message = "expected a name of lower-case letters, digits and single underscores, such as 'logged_in'."
         else:

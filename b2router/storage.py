@@ -23,7 +23,7 @@ from b2router.errors import InvalidName, NotFound, NotServed
 from b2router.router import Target, current_router
 
 if TYPE_CHECKING:
-    from b2router.b2.session import Session
+    from b2router.b2.place import Place
     from b2router.b2.stored import StoredFile
     from b2router.config import BackblazeConfig, BucketProfile
     from b2router.files import B2File
@@ -69,7 +69,9 @@ class B2Storage(Storage):
         """
         from b2router.b2 import objects
 
-        objects.hide(self._session(), self.profile.bucket, self._key(name))
+        key, place = self._key(name), self._place()
+        objects.hide(place.session, place.bucket, key)
+        place.metadata.deleted(key)
 
     def exists(self, name: str) -> bool:
         """Whether B2 shows a file under this name.
@@ -96,7 +98,8 @@ class B2Storage(Storage):
 
         folder = path.removesuffix("/")
         prefix = self._key(folder) + "/" if folder else self.profile.location
-        folders, files = objects.list_folder(self._session(), self.profile.bucket, prefix)
+        place = self._place()
+        folders, files = objects.list_folder(place.session, place.bucket, prefix)
         if folder and not folders and not files:
             raise NotFound("B2 has no file in this folder.")
         return folders, files
@@ -187,15 +190,10 @@ class B2Storage(Storage):
         def upload(spool: IO[bytes], size_bytes: int) -> None:
             self._upload(name, spool, size_bytes)
 
-        with budget.limited(budget.of_storage_call()):
+        place = self._place()
+        with budget.limited(budget.of_storage_call(place.session.limits)):
             return open_file(
-                self._session(),
-                self.profile.bucket,
-                self._key(name),
-                name,
-                mode,
-                upload=upload,
-                reopen=lambda mode: self._open(name, mode),
+                place, self._key(name), name, mode, upload=upload, reopen=lambda mode: self._open(name, mode)
             )
 
     def _save(self, name: str, content: File[Any]) -> str:
@@ -215,23 +213,22 @@ class B2Storage(Storage):
     ) -> None:
         from b2router.b2 import objects
 
-        profile = self.profile
-        objects.upload(
-            self._session(),
-            profile.bucket,
-            self._key(name),
+        profile, key = self.profile, self._key(name)
+        place = current_router().place(profile)
+        stored = objects.upload(
+            place.session,
+            place.bucket,
+            key,
             source,
             content_type=declared_type or content_types.of_name(name),
             file_info=profile.file_info,
             size_bytes=size_bytes,
             path=path,
         )
+        place.metadata.saved(key, stored)
 
-    def _session(self) -> Session:
-        from b2router.b2.session import for_account
-
-        profile = self.profile
-        return for_account(current_router().account(profile), profile.account)
+    def _place(self) -> Place:
+        return current_router().place(self.profile)
 
     def _unpublished(self) -> BucketProfile:
         profile = self.profile
@@ -243,10 +240,12 @@ class B2Storage(Storage):
         return names.key(self.profile.location, name)
 
     def _stat(self, name: str) -> StoredFile:
-        from b2router.b2 import budget, download
+        from b2router.b2 import budget
 
-        with budget.limited(budget.of_storage_call()):
-            return download.stat(self._session(), self.profile.bucket, self._key(name))
+        key, place = self._key(name), self._place()
+        with budget.limited(budget.of_storage_call(place.session.limits)):
+            file = place.file(key)
+            return file.remembered or file.look()
 
 
 def _on_route(profile: BucketProfile, name: str) -> str:

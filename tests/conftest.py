@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 
 from b2router.b2.session import close_all
 from b2router.emulator import Emulator
@@ -24,7 +25,13 @@ def emulator() -> Iterator[Emulator]:
     """A fresh B2 on loopback, with a bucket for every audience."""
     with Emulator(buckets=BUCKETS) as running:
         yield running
-        close_all()
+        forget()
+
+
+def forget() -> None:
+    """Make this process one that has just started, with nothing in its cache."""
+    close_all()
+    cache.clear()
 
 
 Configure = Callable[..., None]

@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import include, path
 
 from b2router import get_storage, router
-from b2router.b2.session import close_all, for_account
+from b2router.b2.session import close_all
 from b2router.emulator import Emulator
 from b2router.router import current_router
 from tests.conftest import BUCKETS, Configure
@@ -40,7 +40,7 @@ urlpatterns = [path("", include("b2router.urls")), path("failing/", failing)]
 
 
 def token() -> str:
-    return for_account(current_router().config.account(), "default").login().token
+    return current_router().session(current_router().profile("staff")).login().token
 
 
 def everything_about(error: BaseException) -> str:
@@ -120,7 +120,7 @@ def test_no_frame_of_our_errors_holds_key_or_token(configure: Configure, emulato
 def test_no_repr_or_pickle_of_a_storage_holds_the_key(configure: Configure) -> None:
     storage = get_storage("staff")
     storage.exists("x")
-    session = for_account(current_router().config.account(), "default")
+    session = current_router().session(current_router().profile("staff"))
     shown = storage, session, session.login(), current_router().config, vars(storage), pickle.dumps(storage)
     seen = " ".join(map(repr, shown))
     assert CANARY not in seen

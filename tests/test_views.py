@@ -13,12 +13,11 @@ from django.urls import resolve, reverse
 
 from b2router import get_storage
 from b2router.b2 import objects
-from b2router.b2.session import close_all, for_account
 from b2router.emulator import Emulator
 from b2router.permissions import RequestedFile
 from b2router.router import Target, current_router
 from b2router.views import serve
-from tests.conftest import Configure
+from tests.conftest import Configure, forget
 from tests.project.models import Invoice, Scan
 
 pytestmark = pytest.mark.django_db
@@ -290,7 +289,7 @@ def test_an_impossible_name_is_not_found_before_any_call(
 def test_an_odd_name_survives_the_way_through_url_and_b2(name: str, configure: Configure, client: Reader) -> None:
     """One string: what was stored, what url() gave, what the predicate sees, what B2 is asked for."""
     storage = get_storage("public")
-    session = for_account(current_router().config.account(), "default")
+    session = current_router().session(current_router().profile("staff"))
     content = name.encode()
     objects.upload(
         session,
@@ -342,7 +341,10 @@ def test_head_is_get_without_a_body(configure: Configure, emulator: Emulator, cl
     emulator.reset_counts()
     head = client.head("/b2/a.txt")
     assert (head.status_code, head.content, dict(head.items())) == (200, b"", dict(got.items()))
-    assert emulator.calls() == {"head": 1}
+    assert emulator.calls() == {}
+    forget()
+    assert dict(client.head("/b2/a.txt").items()) == dict(got.items())
+    assert emulator.calls() == {"b2_authorize_account": 1, "head": 1}
 
 
 # Headers
@@ -585,7 +587,7 @@ def test_a_broken_configuration_serves_no_file_and_spares_the_site(
 def test_cold_start_and_first_get_are_two_calls(configure: Configure, emulator: Emulator, client: Reader) -> None:
     """No bucket listing, no HEAD: the download's own headers are the metadata."""
     put("public")
-    close_all()
+    forget()
     emulator.reset_counts()
     assert client.get("/b2/a.txt").body == b"hello"
     assert emulator.calls() == {"b2_authorize_account": 1, "download": 1}

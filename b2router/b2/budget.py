@@ -11,25 +11,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from b2router.b2.circuit import RetryQuota
+from b2router.config import Limits
 
 __all__ = [
-    "CONNECT_TIMEOUT_S",
-    "READ_TIMEOUT_S",
     "Budget",
     "UploadBudget",
     "current",
     "limited",
     "of_listing",
+    "of_request",
     "of_storage_call",
     "of_upload",
 ]
-
-CONNECT_TIMEOUT_S = 5.0
-"""For the TCP and TLS handshake of one try."""
-
-READ_TIMEOUT_S = 30.0
-"""For one block of a body, not for the whole."""
 
 
 @dataclass
@@ -40,11 +36,17 @@ class Budget:
         seconds: until the deadline, a login at B2 included; for a download, until its first byte.
         tries: for each call on B2.
         max_pause_s: the longest pause between two tries; when B2 asks for a longer one, the call ends instead.
+        connect_timeout_s: for the TCP and TLS handshake of one try.
+        read_timeout_s: for one block of a body, not for the whole.
+        quota: of further tries, which all calls of a process share; None for no bound.
     """
 
     seconds: float = 10.0
     tries: int = 3
     max_pause_s: float = 2.0
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 30.0
+    quota: RetryQuota | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.seconds
@@ -62,13 +64,16 @@ class Budget:
     def take_try(self) -> bool:
         """Count one try of the call; False when no try or no time is left for it."""
         self._made += 1
-        return self._made <= self.tries and self.left_s > 0
+        return self._made <= self.tries and self.left_s > 0 and (self._made == 1 or self._may_try_again())
 
     def succeeded(self) -> None:
         """A try was answered."""
 
     def failed(self) -> None:
         """A try was refused, or not answered."""
+
+    def _may_try_again(self) -> bool:
+        return self.quota is None or self.quota.take()
 
     def pause(self, retry_after_s: float | None) -> bool:
         """Wait before another try, if there is room for one.
@@ -82,6 +87,8 @@ class Budget:
         wait = min(0.25 * 2**self._made, self.max_pause_s) * jitter if retry_after_s is None else retry_after_s
         if self._made >= self.tries or wait > self.max_pause_s or wait >= self.left_s:
             return False
+        if self.quota is not None and self.quota.is_empty:
+            return False
         time.sleep(wait)
         return True
 
@@ -92,7 +99,7 @@ class UploadBudget(Budget):
 
     def take_try(self) -> bool:
         """Whether there were not too many failures since the last success."""
-        return self._made < self.tries and self.left_s > 0
+        return self._made < self.tries and self.left_s > 0 and (not self._made or self._may_try_again())
 
     def succeeded(self) -> None:
         """It gets on: everything begins anew."""
@@ -104,19 +111,34 @@ class UploadBudget(Budget):
         self._made += 1
 
 
-def of_upload() -> Budget:
+def of_request(limits: Limits) -> Budget:
+    """What an answer to a visitor may take."""
+    return Budget(
+        limits.request_s,
+        limits.request_tries,
+        limits.request_pause_s,
+        limits.connect_timeout_s,
+        limits.read_timeout_s,
+    )
+
+
+def of_upload(limits: Limits) -> Budget:
     """What an upload of the site's own code may take without getting on."""
-    return UploadBudget(seconds=60.0, tries=5, max_pause_s=20.0)
+    return UploadBudget(*_of_storage(limits, limits.storage_s))
 
 
-def of_storage_call() -> Budget:
+def of_storage_call(limits: Limits) -> Budget:
     """What a call of the site's own code may take: nobody waits for its first byte."""
-    return Budget(seconds=60.0, tries=5, max_pause_s=20.0)
+    return Budget(*_of_storage(limits, limits.storage_s))
 
 
-def of_listing() -> Budget:
+def of_listing(limits: Limits) -> Budget:
     """What a whole listing may take; each page has all its tries."""
-    return Budget(seconds=600.0, tries=5, max_pause_s=20.0)
+    return Budget(*_of_storage(limits, limits.listing_s))
+
+
+def _of_storage(limits: Limits, seconds: float) -> tuple[float, int, float, float, float]:
+    return seconds, limits.storage_tries, limits.storage_pause_s, limits.connect_timeout_s, limits.read_timeout_s
 
 
 _budget: ContextVar[Budget | None] = ContextVar("b2router_budget", default=None)

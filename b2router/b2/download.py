@@ -206,7 +206,7 @@ def _request(
     session: Session, method: Literal["GET", "HEAD"], path: str, headers: dict[str, str]
 ) -> urllib3.BaseHTTPResponse:
     """One call on the download host, tried again within the budget. The answer is 200 or 206, its body unread."""
-    with budget.limited() as limit:
+    with session.calling("download", budget.of_request(session.limits)) as limit:
         login = session.login()
         renewed = False
         limit.begin()
@@ -214,7 +214,7 @@ def _request(
             if not limit.take_try():
                 raise faults.unavailable("no time left")
             timeout = urllib3.Timeout(
-                connect=min(budget.CONNECT_TIMEOUT_S, limit.left_s), read=min(budget.READ_TIMEOUT_S, limit.left_s)
+                connect=min(limit.connect_timeout_s, limit.left_s), read=min(limit.read_timeout_s, limit.left_s)
             )
             try:
                 response = login.host.urlopen(
@@ -234,7 +234,7 @@ def _request(
                 continue
             if response.status in (200, 206):
                 if (sock := getattr(response.connection, "sock", None)) is not None:
-                    sock.settimeout(budget.READ_TIMEOUT_S)  # from here on, for each block
+                    sock.settimeout(limit.read_timeout_s)  # from here on, for each block
                 return response
             body = _error_body(response)
             is_expired = faults.is_expired(response.status, body)

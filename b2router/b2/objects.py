@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
-from b2sdk.v3.exception import FileAlreadyHidden, FileNotPresent
+from b2sdk.v3 import Bucket
+from b2sdk.v3.exception import BucketIdNotFound, FileAlreadyHidden, FileNotPresent
 
 from b2router import content_types
-from b2router.b2 import budget, faults
+from b2router.b2 import budget
+from b2router.b2.circuit import Kind
 from b2router.b2.session import Session
+from b2router.b2.stored import StoredFile
 from b2router.errors import B2RouterError, InvalidName
 
 __all__ = ["PART_BYTES", "Source", "hide", "list_folder", "upload"]
@@ -43,7 +48,7 @@ def upload(
     file_info: Mapping[str, str],
     size_bytes: int | None = None,
     path: str | None = None,
-) -> None:
+) -> StoredFile:
     """Store a file; memory is bounded by the parts in flight. Nothing is visible under the key before all of it is.
 
     Args:
@@ -52,27 +57,27 @@ def upload(
         file_info: further headers and values that B2 stores.
         size_bytes: of the source, None when unknown.
         path: the same bytes as a file on the local disk, which saves a copy of each part.
+    Returns:
+        What B2 now knows about the file.
     Raises:
         InvalidName: B2 could hold this key, but b2sdk uploads none like it.
         BackendError: B2 refused or failed.
     """
     if "\\" in key:
         raise InvalidName("b2sdk uploads no name with a backslash, because other clients read it as a folder.")
-    target = session.bucket(bucket)
     stored_as = {"content_type": _sendable(content_type), "file_info": dict(file_info)}
     part_bytes = max(PART_BYTES, -(-(size_bytes or 0) // MAX_PARTS))
     watched = _Watched(source)
-    with budget.limited(budget.of_upload(), is_own=True), watched.errors_are_its_own(), faults.translated():
+    limit = budget.of_upload(session.limits)
+    with watched.errors_are_its_own(), _bucket(session, bucket, "upload", limit, is_own=True) as target:
         if path is not None and Path(path).stat().st_size:
-            target.upload_local_file(path, key, **stored_as)
-            return
+            return _stored(key, target.upload_local_file(path, key, **stored_as))
         beginning = watched.read_up_to(part_bytes + 1)  # sizes that files tell are not always those of their content
         if len(beginning) <= part_bytes:
-            target.upload_bytes(beginning, key, **stored_as)
-            return
+            return _stored(key, target.upload_bytes(beginning, key, **stored_as))
         watched.unread(beginning)
         del beginning
-        target.upload_unbound_stream(
+        made = target.upload_unbound_stream(
             watched,
             key,
             recommended_upload_part_size=part_bytes,
@@ -80,6 +85,34 @@ def upload(
             read_size=min(part_bytes, 1024 * 1024),
             **stored_as,
         )
+        return _stored(key, made)
+
+
+@contextmanager
+def _bucket(session: Session, name: str, kind: Kind, limit: budget.Budget, *, is_own: bool = False) -> Iterator[Bucket]:
+    """b2sdk's bucket, for calls inside. An id that is no longer right is forgotten, so that the next call looks."""
+    target = session.bucket(name)
+    with session.calling(kind, limit, is_own=is_own):
+        try:
+            yield target
+        except BucketIdNotFound:
+            session.forget_bucket(name)
+            raise
+
+
+def _stored(key: str, made: Any) -> StoredFile:
+    """What b2sdk says about an upload, as a download would say it."""
+    sha1, info = str(made.content_sha1), {name.lower(): text for name, text in made.file_info.items()}
+    return StoredFile(
+        key=key,
+        file_id=made.id_,
+        size_bytes=made.size,
+        content_type=made.content_type or "",
+        sha1=sha1 if re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
+        uploaded_at=datetime.fromtimestamp(made.upload_timestamp / 1000, tz=UTC),
+        content_encoding=info.get("b2-content-encoding"),
+        info={name: text for name, text in info.items() if not name.startswith("b2-")},
+    )
 
 
 class _Watched:
@@ -135,9 +168,7 @@ def hide(session: Session, bucket: str, key: str) -> None:
     Raises:
         BackendError: B2 refused or failed.
     """
-    target = session.bucket(bucket)
-    with budget.limited(budget.of_storage_call()) as limit, faults.translated():
-        limit.begin()
+    with _bucket(session, bucket, "upload", budget.of_storage_call(session.limits)) as target:
         try:
             target.hide_file(key)
         except (FileNotPresent, FileAlreadyHidden):
@@ -152,11 +183,10 @@ def list_folder(session: Session, bucket: str, prefix: str) -> tuple[list[str], 
     Raises:
         BackendError: B2 refused or failed; never a part of the list.
     """
-    target = session.bucket(bucket)
     folders: list[str] = []
     files: list[str] = []
-    with budget.limited(budget.of_listing()) as limit, faults.translated():
-        limit.begin()
+    limit = budget.of_listing(session.limits)
+    with _bucket(session, bucket, "list", limit) as target:
         for version, folder in target.ls(prefix, fetch_count=PAGE_FILES):
             limit.begin()  # a page came: the next one has all its tries
             if folder is not None:

@@ -1,4 +1,5 @@
-"""One application key's connection with B2, for a process: logs in on first use, and again when B2 says so.
+"""One application key's connection with B2, for a process: logs in on first use, unless another process has, and again
+when B2 says so.
 
 `for_account` is what `download` and `objects` begin with. Downloads use the token with a connection pool of our own;
 everything else goes through b2sdk's `B2Api`, which shares the same login.
@@ -6,9 +7,12 @@ everything else goes through b2sdk's `B2Api`, which shares the same login.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 
@@ -16,13 +20,24 @@ import urllib3
 from b2sdk.v3 import AuthInfoCache, B2Api, B2HttpApiConfig, Bucket, InMemoryAccountInfo
 
 from b2router.b2 import budget, faults, wire
-from b2router.config import Account, missing_key
-from b2router.errors import BackendError, ConfigError, Refused
+from b2router.b2.account_info import Authorisation, SharedLogin, due_at
+from b2router.b2.circuit import Circuit, Kind
+from b2router.config import Account, Limits, MemoryAccountInfo, missing_key
+from b2router.errors import B2RouterError, BackendError, ConfigError, Refused
+from b2router.sharing import AccountInfo
 
 __all__ = ["Login", "Session", "close_all", "for_account"]
 
+logger = logging.getLogger("b2router.b2")
+
 REFUSED_PAUSE_S = 30.0
 """After B2 refused the key, for so long nobody tries it again."""
+
+RENEWAL_PAUSE_S = 60.0
+"""When an early renewal fails, the token that still works is used for so long before another is tried."""
+
+_OWN_MEMORY = MemoryAccountInfo(kind="memory")
+_USUAL_LIMITS = Limits()
 
 
 class Login:
@@ -33,19 +48,20 @@ class Login:
         host: kept connections to B2's download host.
         download_url: the address of that host.
         s3_url: the endpoint of the S3-compatible API; empty when the account has none.
+        account_id: of the account, the same for all its keys.
         is_master: whether the key is the account's master key, which that API does not take.
     """
 
-    __slots__ = ("download_url", "host", "is_master", "s3_url", "token")
+    __slots__ = ("account_id", "download_url", "due_at", "host", "is_master", "s3_url", "token")
 
-    def __init__(
-        self, token: str, host: urllib3.HTTPConnectionPool, download_url: str, s3_url: str, *, is_master: bool
-    ) -> None:
-        self.token = token
+    def __init__(self, made: Authorisation, host: urllib3.HTTPConnectionPool, key_id: str) -> None:
+        self.token = made.token
         self.host = host
-        self.download_url = download_url
-        self.s3_url = s3_url
-        self.is_master = is_master
+        self.download_url = made.download_url
+        self.s3_url = made.s3_url
+        self.account_id = made.account_id
+        self.is_master = key_id == made.account_id
+        self.due_at = due_at(made.made_at)
 
     def __repr__(self) -> str:
         return f"Login(token=<hidden>, host={self.host.host!r})"
@@ -56,10 +72,15 @@ class Session:
 
     Args:
         account: the application key and its realm.
+        info: where its login is shared with other processes.
+        limits: how patient to be with B2.
     """
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, info: AccountInfo = _OWN_MEMORY, limits: Limits = _USUAL_LIMITS) -> None:
         self._account = account
+        self.limits = limits
+        self.circuit = Circuit(limits)
+        self._shared = SharedLogin(account, info)
         self._lock = threading.Lock()
         self._login: Login | None = None
         self._failure: tuple[type[BackendError], str, int | None] | None = None
@@ -101,10 +122,43 @@ class Session:
         Raises:
             BackendError: B2 refused the key, or could not be reached.
         """
+        login = self._login
+        if login is None:
+            return self.renew(None)
+        if time.time() >= login.due_at:
+            self._renew_early(login)
         return self._login or self.renew(None)
 
+    @contextmanager
+    def calling(self, kind: Kind, limit: budget.Budget, *, is_own: bool = False) -> Iterator[budget.Budget]:
+        """A call on B2 inside: within a budget, refused while B2 is left alone, its errors ours.
+
+        Args:
+            kind: of the call.
+            limit: the budget, when there is no outer one in force.
+            is_own: use it in any case.
+        Raises:
+            BackendError: B2 is left alone for now, refused or failed.
+        """
+        self.circuit.enter(kind)
+        try:
+            with budget.limited(limit, is_own=is_own) as chosen, faults.translated():
+                chosen.quota = self.circuit.quota
+                chosen.begin()
+                yield chosen
+        except BackendError as error:
+            self.circuit.failed(kind, error)
+            raise
+        except B2RouterError:
+            self.circuit.succeeded(kind)
+            raise
+        except BaseException:
+            self.circuit.left(kind)
+            raise
+        self.circuit.succeeded(kind)
+
     def renew(self, stale: Login | None) -> Login:
-        """Log in again, unless another thread already has.
+        """Log in again, unless another thread or process already has.
 
         Args:
             stale: the login that B2 no longer accepts.
@@ -112,14 +166,15 @@ class Session:
             BackendError: B2 refused the key, or could not be reached.
         """
         asked_at = time.monotonic()
-        limit = budget.current() or budget.Budget()
+        limit = budget.current() or budget.of_request(self.limits)
         if not self._lock.acquire(timeout=limit.left_s):
             raise faults.unavailable("another request's login takes too long")
         try:
             if self._login is None or self._login is stale:
                 self._spare_another_failure(asked_at)
                 try:
-                    self._login = self._log_in()
+                    token = stale.token if stale is not None else None
+                    self._login = self._adopted(self._shared.obtain(token, limit.left_s, self._log_in))
                 except BackendError as error:
                     self._login, self._failed_at = None, time.monotonic()
                     self._failure = type(error), str(error), error.retry_after_s
@@ -142,17 +197,29 @@ class Session:
         self._fruitless_at = time.monotonic()
 
     def bucket(self, name: str) -> Bucket:
-        """b2sdk's bucket of this name. Costs no call when the key is bound to the bucket, else one list a process.
+        """b2sdk's bucket of this name. Costs no call when the key is bound to the bucket, or another process has asked;
+        else one list.
 
         Raises:
             BackendError: there is no such bucket, the key may not see it, or B2 could not be reached.
         """
         self.login()
-        if name not in self._buckets:
-            with budget.limited() as limit, faults.translated():
-                limit.begin()
-                self._buckets[name] = self.api.get_bucket_by_name(name)
-        return self._buckets[name]
+        if (found := self._buckets.get(name)) is not None:
+            return found
+        if (bucket_id := self._shared.bucket_id(name)) is not None:
+            found = Bucket(self.api, bucket_id, name=name)
+        else:
+            with self.calling("list", budget.of_request(self.limits)):
+                found = self.api.get_bucket_by_name(name)
+            self._shared.keep_bucket_id(name, found.id_)
+        self._buckets[name] = found
+        return found
+
+    def forget_bucket(self, name: str) -> None:
+        """Its id was wrong: it was deleted, and perhaps made anew."""
+        self._buckets.pop(name, None)
+        self._shared.keep_bucket_id(name, None)
+        self.api.cache.clear()
 
     def _spare_another_failure(self, asked_at: float) -> None:
         """Threads that waited for a login that failed share its failure; a refused key is not tried again at once."""
@@ -162,23 +229,59 @@ class Session:
         if asked_at - (REFUSED_PAUSE_S if kind is Refused else 0.0) <= self._failed_at:
             raise kind(text, retry_after_s=retry_after_s)
 
-    def _log_in(self) -> Login:
-        account = self._account
-        with budget.limited(budget.Budget(), is_own=True), faults.translated():
+    def _renew_early(self, login: Login) -> None:
+        """Before B2 refuses the token; meanwhile the others go on with it, and so does this one when it fails."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._login is not login:
+                return
+            login.due_at = time.time() + RENEWAL_PAUSE_S
+            left_s = (budget.current() or budget.of_request(self.limits)).left_s
+            self._login = self._adopted(self._shared.obtain(login.token, left_s / 2, self._log_in))
+        except BackendError as error:
+            logger.warning("The login at B2 could not be renewed early; going on with the old one: %s", error)
+        finally:
+            self._lock.release()
+
+    def _log_in(self) -> Authorisation:
+        account, info = self._account, self.api.account_info
+        with self.calling("login", budget.of_request(self.limits), is_own=True):
             self.api.authorize_account(
                 account.application_key_id, account.application_key.get_secret_value(), account.realm
             )
-        info = self.api.account_info
-        download_url, s3_url = info.get_download_url(), info.get_s3_api_url() or ""
-        for address in (info.get_api_url(), download_url, s3_url or download_url):
-            wire.check_address(address, account.realm)
-        return Login(
-            info.get_account_auth_token(),
-            self._pool.connection_from_url(download_url),
-            download_url,
-            s3_url,
-            is_master=account.application_key_id == info.get_account_id(),
+        return Authorisation(
+            token=info.get_account_auth_token(),
+            api_url=info.get_api_url(),
+            download_url=info.get_download_url(),
+            s3_url=info.get_s3_api_url() or "",
+            account_id=info.get_account_id(),
+            part_bytes=info.get_recommended_part_size(),
+            min_part_bytes=info.get_absolute_minimum_part_size(),
+            allowed=info.get_allowed(),
+            made_at=time.time(),
         )
+
+    def _adopted(self, made: Authorisation) -> Login:
+        """A login of this process or another, in force here, for b2sdk too."""
+        account, info = self._account, self.api.account_info
+        for address in (made.api_url, made.download_url, made.s3_url or made.download_url):
+            wire.check_address(address, account.realm)
+        with faults.translated():
+            info.set_auth_data(
+                account_id=made.account_id,
+                auth_token=made.token,
+                api_url=made.api_url,
+                download_url=made.download_url,
+                recommended_part_size=made.part_bytes,
+                absolute_minimum_part_size=made.min_part_bytes,
+                application_key=account.application_key.get_secret_value(),
+                realm=account.realm,
+                s3_api_url=made.s3_url,
+                allowed=made.allowed,
+                application_key_id=account.application_key_id,
+            )
+        return Login(made, self._pool.connection_from_url(made.download_url), account.application_key_id)
 
     def _renew_for_sdk(self) -> bool:
         """b2sdk's own re-authorisation, after a call with an expired token: through the one lock."""
@@ -201,7 +304,8 @@ class _InContext:
         return getattr(self._pool, name)
 
 
-_sessions: dict[tuple[int, Account], Session] = {}
+_Place = tuple[int, Account, AccountInfo, Limits]
+_sessions: dict[_Place, Session] = {}
 _sessions_lock = threading.Lock()
 
 
@@ -215,21 +319,25 @@ def _begin_anew_after_fork() -> None:
 os.register_at_fork(after_in_child=_begin_anew_after_fork)
 
 
-def for_account(account: Account | None, name: str) -> Session:
+def for_account(
+    account: Account | None, name: str, info: AccountInfo = _OWN_MEMORY, limits: Limits = _USUAL_LIMITS
+) -> Session:
     """The session of an account in this process; a forked process gets its own.
 
     Args:
         account: as the configuration gives it; None when its key is missing.
         name: the account's name, for the error.
+        info: where its login is shared with other processes.
+        limits: how patient to be with B2.
     Raises:
         ConfigError: the account has no key.
     """
     if account is None:
         raise ConfigError(missing_key(name))
-    place = (os.getpid(), account)
+    place = (os.getpid(), account, info, limits)
     if (session := _sessions.get(place)) is None:
         with _sessions_lock:
-            session = _sessions.setdefault(place, Session(account))
+            session = _sessions.setdefault(place, Session(account, info, limits))
     return session
 
 

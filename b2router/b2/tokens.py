@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import Future
 from weakref import WeakKeyDictionary
 
-from b2router.b2 import budget, faults
+from b2router.b2 import budget
 from b2router.b2.session import Session
 
 __all__ = ["MAX_KEPT", "download_token"]
@@ -57,6 +57,5 @@ def download_token(session: Session, bucket: str, key: str, ends_at: int, now: f
 
 def _ask(session: Session, bucket: str, key: str, duration_s: int) -> str:
     found = session.bucket(bucket)
-    with budget.limited() as limit, faults.translated():
-        limit.begin()
+    with session.calling("list", budget.of_request(session.limits)):
         return str(found.get_download_authorization(key, duration_s))

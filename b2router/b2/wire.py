@@ -61,11 +61,11 @@ class BudgetedHttp(requests.Session):
         if not _is_trusted(url, self._realm):
             raise faults.ForeignHost
         self._used.token = options.get("headers", {}).get("Authorization")
-        limit = budget.current() or budget.of_storage_call()
+        limit = budget.current() or budget.Budget()
         if not limit.take_try():
             raise faults.OutOfBudget
         options |= {
-            "timeout": (min(budget.CONNECT_TIMEOUT_S, limit.left_s), min(budget.READ_TIMEOUT_S, limit.left_s)),
+            "timeout": (min(limit.connect_timeout_s, limit.left_s), min(limit.read_timeout_s, limit.left_s)),
             "allow_redirects": False,
             "auth": _as_it_is,
         }

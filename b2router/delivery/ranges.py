@@ -52,6 +52,14 @@ class Wanted:
         """The same as first and last byte; for a suffix, as nothing and its length."""
         return (self.first, self.last) if self.first is not None else (None, self.suffix)
 
+    def fits(self, size_bytes: int) -> bool:
+        """Whether a file of this size has a byte of it, or is empty and its last bytes are asked for."""
+        try:
+            self.within(size_bytes)
+        except RangeNotSatisfiable:
+            return False
+        return True
+
     def within(self, size_bytes: int) -> ByteRange | None:
         """The bytes that exist.
 

@@ -171,6 +171,4 @@ def _native_address(profile: BucketProfile, name: str, expires_in_s: int, downlo
 
 
 def _session(profile: BucketProfile) -> Session:
-    from b2router.b2.session import for_account  # loads b2sdk, hence with the first file and not with the URLconf
-
-    return for_account(current_router().account(profile), profile.account)
+    return current_router().session(profile)

@@ -119,34 +119,47 @@ def _redirect(fields: Mapping[str, str]) -> HttpResponse:
 
 
 def _file(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResponseBase:
-    """Conditions first, because they can spare the download; then the bytes, in one call."""
-    from b2router.b2 import download  # loads b2sdk, hence with the first file and not with the URLconf
-    from b2router.b2.session import for_account
+    """Conditions first, because they can spare the download; then the bytes, in one call.
 
-    place = (
-        for_account(current_router().account(profile), profile.account),
-        profile.bucket,
-        names.key(profile.location, name),
-    )
+    What is remembered about the file decides where that does no harm: whether it was changed, how long it is. Whatever
+    bytes are sent, they go under the headers that came with them.
+    """
+    file = current_router().place(profile).file(names.key(profile.location, name))
+    if file.is_missing:
+        return plain(profile, 404)
+    known = file.remembered
     if request.method == "HEAD" or conditions.are_given(request):
-        stored = download.stat(*place)
+        stored = known or file.look()
         fields = headers.for_file(profile, name, stored)
-        if (decided := _without_bytes(request, profile, stored, fields)) is not None:
+        decided = _without_bytes(request, profile, stored, fields)
+        if decided is not None and decided.status_code == 412 and known is not None:
+            stored = file.look()  # it may be that the client knows a newer version
+            fields = headers.for_file(profile, name, stored)
+            decided = _without_bytes(request, profile, stored, fields)
+        if decided is not None:
             return decided
         if request.method == "HEAD":
             return _of_file(HttpResponse(), fields)
+        known = stored
+    if_range = request.headers.get("If-Range")
     wanted = ranges.parse(request.headers.get("Range"))
+    if wanted and known is not None:
+        fields = headers.for_file(profile, name, known)
+        if not conditions.range_holds(if_range, fields["ETag"], known.uploaded_at):
+            wanted = None
+        elif not wanted.fits(known.size_bytes):
+            return _no_such_range(wanted, profile, name, known)
     try:
-        body = download.open_download(*place, span=wanted.span if wanted else None)
+        body = file.open(wanted.span if wanted else None)
     except RangeNotSatisfiable:
-        return _no_such_range(wanted, profile, name, download.stat(*place))
+        return _no_such_range(wanted, profile, name, file.look())
     fields = headers.for_file(profile, name, body.stored)
     if (decided := _without_bytes(request, profile, body.stored, fields)) is not None:
         body.close()  # another version came than the one that was looked at
         return decided
-    if wanted and not conditions.range_holds(request.headers.get("If-Range"), fields["ETag"], body.stored.uploaded_at):
+    if wanted and not conditions.range_holds(if_range, fields["ETag"], body.stored.uploaded_at):
         body.close()
-        body = download.open_download(*place)
+        body = file.open()
         return _of_file(_sending(body), headers.for_file(profile, name, body.stored))
     part = wanted.within(body.stored.size_bytes) if wanted else None
     if part is None:

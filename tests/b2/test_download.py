@@ -15,6 +15,7 @@ import urllib3
 from b2router.b2 import budget, objects
 from b2router.b2.download import BLOCK_BYTES, Download, open_download, stat
 from b2router.b2.session import Session
+from b2router.config import Limits
 from b2router.emulator import Emulator
 from b2router.errors import NotFound, RangeNotSatisfiable, Unavailable, UnexpectedAnswer
 
@@ -176,10 +177,8 @@ def test_the_last_block_of_a_wrong_body_is_held_back(
     assert "SHA-1" in caplog.text
 
 
-def test_a_stalled_body_is_resumed_after_the_timeout(
-    session: Session, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(budget, "READ_TIMEOUT_S", 0.5)
+def test_a_stalled_body_is_resumed_after_the_timeout(session: Session, emulator: Emulator) -> None:
+    session.limits = Limits(read_timeout_s=0.5)
     emulator.fail("download", stall_at=1000)
     assert b"".join(open_download(session, BUCKET, "a.bin")) == CONTENT
     assert emulator.calls() == {"download": 2}

@@ -20,7 +20,7 @@ import urllib3
 from b2router.b2 import budget, objects, wire
 from b2router.b2.download import open_download, stat
 from b2router.b2.session import Session, for_account
-from b2router.config import Account
+from b2router.config import Account, Limits
 from b2router.emulator import Emulator
 from b2router.errors import BackendError, Refused, Unavailable, UnexpectedAnswer
 from tests.b2.conftest import account
@@ -273,7 +273,7 @@ def test_an_upload_that_gets_on_may_take_its_time() -> None:
 
 def test_the_threads_of_an_upload_know_its_budget(session: Session) -> None:
     pool = session.api.services.upload_manager._thread_pool
-    with budget.limited(budget.of_upload()) as limit:
+    with budget.limited(budget.of_upload(Limits())) as limit:
         assert pool.submit(budget.current).result() is limit
     assert pool.submit(budget.current).result() is None
 

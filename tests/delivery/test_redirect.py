@@ -21,12 +21,12 @@ from django.test import Client
 
 from b2router import get_storage
 from b2router.b2 import tokens
-from b2router.b2.session import close_all, for_account
+from b2router.b2.session import close_all
 from b2router.delivery import redirect
 from b2router.emulator import Emulator
 from b2router.errors import BackendError
 from b2router.router import current_router
-from tests.conftest import Configure
+from tests.conftest import Configure, forget
 from tests.test_secrets import everything_about
 
 pytestmark = pytest.mark.django_db
@@ -339,7 +339,7 @@ def test_no_frame_of_an_error_holds_a_token_or_a_key(
     """Error pages and trackers show local variables."""
     redirecting(signer)
     profile = get_storage("staff").profile
-    session = for_account(current_router().config.account(), "default")
+    session = current_router().session(current_router().profile("staff"))
     secrets = [settings.BACKBLAZE_CONFIG["application_key"], session.login().token]
     emulator.fail("b2_get_download_authorization", status=401, code="unauthorized")
     monkeypatch.setattr(session.login(), "s3_url", "")
@@ -361,8 +361,8 @@ def test_an_endpoint_that_the_login_makes_up_is_not_signed_for(
     endpoint: str | None, status: int, redirecting: Sign, sam: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The login's answer is obeyed only for hosts of the realm: visitors are sent there with a signature."""
-    close_all()
-    account = current_router().config.account()
-    monkeypatch.setattr(for_account(account, "default").api.account_info, "get_s3_api_url", lambda: endpoint)
+    forget()
+    session = current_router().session(current_router().profile("staff"))
+    monkeypatch.setattr(session.api.account_info, "get_s3_api_url", lambda: endpoint)
     answer = sam.get("/b2s/a.txt")
     assert (answer.status_code, answer.get("Location")) == (status, None)

@@ -1,0 +1,165 @@
+"""What the site remembers about files: size, time, type and version; facts, never who may read. Asked by delivery and
+storage before B2 is, and told by them what B2 said.
+
+A fact can be out of date, when somebody else changes the bucket. So it is used only where that does no harm: bytes
+always go out under the headers that came with them. What this site writes and deletes is known to all its processes at
+once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from b2router.b2.session import Session
+from b2router.b2.shelves import CacheShelf, place
+from b2router.b2.stored import StoredFile
+
+__all__ = ["LOCAL_TTL_S", "NOTHING", "Known", "Metadata"]
+
+LOCAL_TTL_S = 10
+"""The most that is remembered in a cache which is this process's own: it never hears of what others write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered about one file.
+
+    Attributes:
+        stored: what B2 once said; None when nothing is remembered, or that there is no file.
+        is_missing: whether B2 said that there is none.
+    """
+
+    stored: StoredFile | None = None
+    is_missing: bool = False
+
+
+NOTHING = Known()
+
+
+class Metadata:
+    """What is remembered about the files of one bucket.
+
+    Args:
+        session: of the account that the bucket belongs to.
+        bucket: its name.
+        cache: which of Django's caches remembers; None for none.
+        ttl_s: for how long a fact is remembered, in seconds.
+        missing_ttl_s: for how long it is remembered that there is no file.
+    """
+
+    def __init__(self, session: Session, bucket: str, cache: str | None, ttl_s: int, missing_ttl_s: int) -> None:
+        self._session = session
+        self._bucket = bucket
+        self._shelf = None if cache is None or not (ttl_s or missing_ttl_s) else CacheShelf(cache)
+        self._ttl_s = ttl_s
+        self._missing_ttl_s = missing_ttl_s
+
+    def recall(self, key: str) -> Known:
+        """What is remembered about a file.
+
+        Raises:
+            BackendError: the process has no login yet and gets none; the account is part of an entry's name.
+        """
+        if self._shelf is None:
+            return NOTHING
+        return _read(key, self._shelf.get(self._place(key)))
+
+    def came(self, key: str, stored: StoredFile, known: Known) -> None:
+        """B2 showed a file.
+
+        Args:
+            known: what was remembered before B2 was asked.
+        """
+        if self._shelf is None or not self._ttl_s:
+            return
+        place_ = self._place(key)
+        if known.stored is None:
+            # Whoever saved or deleted it since B2 was asked has written an entry, and knows better.
+            self._shelf.add(place_, _written(stored), self._lasts(self._ttl_s))
+        elif stored.file_id != known.stored.file_id:
+            if stored.uploaded_at > known.stored.uploaded_at:
+                self._shelf.set(place_, _written(stored), self._lasts(self._ttl_s))
+            else:  # the newer version was deleted, or this answer is the older one: the next question decides
+                self._shelf.delete(place_)
+
+    def was_missing(self, key: str, known: Known) -> None:
+        """B2 has no such file.
+
+        Args:
+            known: what was remembered before B2 was asked.
+        """
+        if self._shelf is None:
+            return
+        if known.stored is not None:
+            self._shelf.delete(self._place(key))
+        elif self._missing_ttl_s:
+            self._shelf.add(self._place(key), [], self._lasts(self._missing_ttl_s))
+
+    def saved(self, key: str, stored: StoredFile) -> None:
+        """This site has stored a file."""
+        if self._shelf is None:
+            return
+        if self._ttl_s:
+            self._shelf.set(self._place(key), _written(stored), self._lasts(self._ttl_s))
+        else:
+            self._shelf.delete(self._place(key))
+
+    def deleted(self, key: str) -> None:
+        """This site has deleted a file. That is remembered, so that an answer from before changes nothing."""
+        if self._shelf is None:
+            return
+        if self._missing_ttl_s:
+            self._shelf.set(self._place(key), [], self._lasts(self._missing_ttl_s))
+        else:
+            self._shelf.delete(self._place(key))
+
+    def forget(self, key: str) -> None:
+        """What is remembered about a file turned out to be wrong."""
+        if self._shelf is not None:
+            self._shelf.delete(self._place(key))
+
+    def _lasts(self, ttl_s: int) -> int:
+        return min(ttl_s, LOCAL_TTL_S) if self._shelf is not None and self._shelf.is_local else ttl_s
+
+    def _place(self, key: str) -> str:
+        return place("file", self._session.account.realm, self._session.login().account_id, self._bucket, key)
+
+
+def _written(stored: StoredFile) -> list[Any]:
+    """Plain values, because caches pickle; an empty list stands for a file that is missing."""
+    return [
+        stored.file_id,
+        stored.size_bytes,
+        stored.content_type,
+        stored.sha1,
+        int(stored.uploaded_at.timestamp() * 1000),
+        stored.content_encoding,
+        dict(stored.info),
+    ]
+
+
+def _read(key: str, value: Any) -> Known:
+    """What `_written` wrote; nothing when somebody else did."""
+    if value == []:
+        return Known(is_missing=True)
+    try:
+        file_id, size_bytes, content_type, sha1, uploaded_ms, content_encoding, info = value
+        words = (file_id, content_type, sha1 or "", content_encoding or "", *info, *info.values())
+        if size_bytes < 0 or not all(isinstance(word, str) for word in words):
+            return NOTHING
+        return Known(
+            StoredFile(
+                key=key,
+                file_id=file_id,
+                size_bytes=int(size_bytes),
+                content_type=content_type,
+                sha1=sha1,
+                uploaded_at=datetime.fromtimestamp(uploaded_ms / 1000, tz=UTC),
+                content_encoding=content_encoding,
+                info=info,
+            )
+        )
+    except (TypeError, ValueError, AttributeError, OverflowError, OSError):
+        return NOTHING

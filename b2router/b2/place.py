@@ -1,0 +1,99 @@
+"""The files of one profile at B2, and what is remembered of them; made by the router, asked by storage and delivery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from b2router.b2 import download
+from b2router.b2.metadata import Metadata
+from b2router.b2.session import Session
+from b2router.b2.stored import StoredFile
+from b2router.errors import NotFound, RangeNotSatisfiable
+
+__all__ = ["Place", "PlacedFile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A bucket, as one account reaches it.
+
+    Attributes:
+        session: of the account.
+        bucket: its name.
+        metadata: what is remembered about its files.
+    """
+
+    session: Session
+    bucket: str
+    metadata: Metadata
+
+    def file(self, key: str) -> PlacedFile:
+        """One file, to be asked about; what is remembered is looked up now, and B2 is asked nothing.
+
+        Args:
+            key: location and name, which has passed the gate.
+        Raises:
+            BackendError: the process has no login yet, and gets none.
+        """
+        return PlacedFile(self, key)
+
+
+class PlacedFile:
+    """One file, during one request or one call: what is remembered of it, and what B2 says.
+
+    Args:
+        place: where it is.
+        key: of the file.
+    """
+
+    def __init__(self, place: Place, key: str) -> None:
+        self._place = place
+        self._key = key
+        self._known = place.metadata.recall(key)
+
+    @property
+    def remembered(self) -> StoredFile | None:
+        """What B2 said some time ago; None when nothing is remembered."""
+        return self._known.stored
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether B2 said a moment ago that there is no such file. Not for decisions that can lose a file."""
+        return self._known.is_missing
+
+    def look(self) -> StoredFile:
+        """What B2 says now; one call.
+
+        Raises:
+            NotFound: no such file.
+            BackendError: B2 refused or failed.
+        """
+        place = self._place
+        try:
+            stored = download.stat(place.session, place.bucket, self._key)
+        except NotFound:
+            place.metadata.was_missing(self._key, self._known)
+            raise
+        place.metadata.came(self._key, stored, self._known)
+        return stored
+
+    def open(self, span: download.Span | None = None) -> download.Download:
+        """Its bytes; one call.
+
+        Args:
+            span: which; None for all.
+        Raises:
+            NotFound, RangeNotSatisfiable, BackendError: see `download.open_download`.
+        """
+        place = self._place
+        try:
+            body = download.open_download(place.session, place.bucket, self._key, span)
+        except NotFound:
+            place.metadata.was_missing(self._key, self._known)
+            raise
+        except RangeNotSatisfiable:
+            if self._known.stored is not None:
+                place.metadata.forget(self._key)
+            raise
+        place.metadata.came(self._key, body.stored, self._known)
+        return body
