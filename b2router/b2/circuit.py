@@ -32,31 +32,31 @@ class RetryQuota:
         size: how many further tries, to begin with and at most.
     """
 
-    RETURN = 0.1
+    COST = 10
+    """A further try costs so much; a call that succeeds gives one back."""
 
     def __init__(self, size: int) -> None:
-        self._size = float(size)
-        self._left = float(size)
+        self._left = self._size = size * self.COST
         self._lock = threading.Lock()
 
     def take(self) -> bool:
         """Take a further try, if one is left."""
         with self._lock:
-            if self._left < 1:
+            if self._left < self.COST:
                 return False
-            self._left -= 1
+            self._left -= self.COST
             return True
 
     @property
     def is_empty(self) -> bool:
         """Whether none is left."""
-        return self._left < 1
+        return self._left < self.COST
 
     def give_back(self) -> None:
         """A call succeeded."""
         if self._left < self._size:
             with self._lock:
-                self._left = min(self._size, self._left + self.RETURN)
+                self._left = min(self._size, self._left + 1)
 
 
 @dataclass
