@@ -20,3 +20,5 @@ class B2RouterConfig(AppConfig):
         register(checks.check_environment, "b2router")
         register(checks.check_permissions, "b2router")
         register(checks.check_site, "b2router")
+        register(checks.check_sharing, "b2router")
+        register(checks.check_deployment, "b2router", deploy=True)

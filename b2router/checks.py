@@ -21,7 +21,15 @@ from django.urls import NoReverseMatch, reverse
 
 from b2router.errors import ConfigError, Problem
 
-__all__ = ["IDS", "check_configuration", "check_environment", "check_permissions", "check_site"]
+__all__ = [
+    "IDS",
+    "check_configuration",
+    "check_deployment",
+    "check_environment",
+    "check_permissions",
+    "check_sharing",
+    "check_site",
+]
 
 IDS = {
     "invalid": "b2router.E001",
@@ -41,9 +49,18 @@ IDS = {
     "emulator": "b2router.E015",
     "prefix_token": "b2router.E016",
     "internal": "b2router.E017",
+    "cache": "b2router.E018",
+    "encrypt": "b2router.E019",
+    "sqlite": "b2router.E020",
     "unknown_variable": "b2router.W001",
     "unreadable_route": "b2router.W002",
     "master_key": "b2router.W003",
+    "local_cache": "b2router.W004",
+    "plain_http": "b2router.W005",
+    "long_expiry": "b2router.W006",
+    "wide_key": "b2router.W007",
+    "session_cookie": "b2router.W008",
+    "site_cache": "b2router.W009",
 }
 """Kind of problem → id of the check. A kind that is not here is an invalid value."""
 
@@ -119,6 +136,22 @@ def check_site(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
     if not django_settings.DEBUG:
         messages += [_message(problem) for problem in _emulator_problems(config)]
     return messages
+
+
+def check_sharing(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
+    """Whether the caches and files are there that processes share."""
+    from b2router.deployment import sharing_problems
+
+    config = _config()
+    return [] if config is None else [_message(problem) for problem in sharing_problems(config)]
+
+
+def check_deployment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
+    """What to look at before the site goes live; run by `manage.py check --deploy`."""
+    from b2router.deployment import deployment_problems
+
+    config = _config()
+    return [] if config is None else [_message(problem, Warning) for problem in deployment_problems(config)]
 
 
 def _message(problem: Problem, kind: type[Error] | type[Warning] = Error) -> CheckMessage:

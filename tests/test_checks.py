@@ -160,3 +160,85 @@ def test_every_id_is_unique_and_documented() -> None:
     documented = re.findall(r"b2router\.[EW]\d{3}", (ROOT / "docs" / "checks.md").read_text())
     assert len(set(IDS.values())) == len(IDS)
     assert sorted(set(documented)) == sorted(IDS.values())
+
+
+# Before going live
+
+
+def deployed(config: Any, **settings: Any) -> list[CheckMessage]:
+    with override_settings(BACKBLAZE_CONFIG=config, **settings):
+        return run_checks(tags=["b2router"], include_deployment_checks=True)
+
+
+SHARED = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "cache"}}
+
+
+def test_a_sound_deployment_has_nothing_to_report() -> None:
+    assert deployed({**KEYS, "profiles": {"media": profile()}}, CACHES=SHARED) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "expected", "mentions"),
+    [
+        pytest.param({"metadata_cache": "redis"}, {}, "E018", "CACHES has only default", id="cache of facts"),
+        pytest.param({"account_info": {"cache": "redis"}}, {}, "E018", "account_info.cache", id="cache of the login"),
+        pytest.param(
+            {"account_info": {"kind": "sqlite", "path": "/no/such/folder/x"}},
+            {},
+            "E020",
+            "/no/such/folder/x",
+            id="folder",
+        ),
+        pytest.param(
+            {
+                "profiles": {
+                    "media": profile(route=None, delivery={"mode": "cdn", "base_url": "http://cdn.example.com"})
+                }
+            },
+            {},
+            "W005",
+            "without TLS",
+            id="CDN over http",
+        ),
+        pytest.param(
+            {"profiles": {"a": profile(permission="staff", delivery={"mode": "redirect", "expires_in_s": 100_000})}},
+            {},
+            "W006",
+            "profiles.a.delivery.expires_in_s: found 100000 seconds",
+            id="a long redirect",
+        ),
+        pytest.param({"application_key_id": "0123456789ab"}, {}, "W007", "looks like the master key", id="wide key"),
+        pytest.param({}, {"SESSION_SAVE_EVERY_REQUEST": True}, "W008", "public files of media", id="cookies"),
+        pytest.param(
+            {},
+            {"MIDDLEWARE": ["django.middleware.cache.UpdateCacheMiddleware"]},
+            "W009",
+            "outlive their deletion",
+            id="site cache",
+        ),
+    ],
+)
+def test_what_to_look_at_before_going_live(
+    changes: dict[str, Any], settings: dict[str, Any], expected: str, mentions: str
+) -> None:
+    config = {**KEYS, "profiles": {"media": profile()}, **changes}
+    (message,) = deployed(config, **{"CACHES": SHARED, **settings})
+    assert message.id == f"b2router.{expected}"
+    assert mentions in str(message.msg)
+    assert message.hint
+
+
+def test_the_cache_of_each_process_is_shared_by_none() -> None:
+    found = deployed({**KEYS, "profiles": {"media": profile()}})
+    assert [(message.id, message.msg.split(":")[0]) for message in found] == [
+        ("b2router.W004", "account_info.cache"),
+        ("b2router.W004", "metadata_cache"),
+    ]
+    own = {"account_info": {"kind": "memory"}, "metadata_cache": None}
+    assert deployed({**KEYS, "profiles": {"media": profile()}, **own}) == []
+
+
+def test_the_package_that_encrypts_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (message,) = checked({**KEYS, "profiles": {"media": profile()}, "account_info": {"encrypt": True}})
+    assert (message.id, message.hint) == ("b2router.E019", "Install b2router[encrypt], or leave the key out.")

@@ -186,6 +186,15 @@ class SharedLogin:
         finally:
             self._shelf.delete(turn)
 
+    def token(self, *what: str) -> str | None:
+        """A token for a narrower purpose that some process of this account has got."""
+        return self._unsealed("token", *what)
+
+    def keep_token(self, token: str, ttl_s: float, *what: str) -> None:
+        """Let other processes find it, for so many seconds."""
+        if self._shelf is not None:
+            self._shelf.set(self._place("token", *what), self._seal.close(token), ttl_s)
+
     def bucket_id(self, name: str) -> str | None:
         """The id of a bucket, as some process of this account has learned it."""
         found = None if self._shelf is None else self._shelf.get(self._place("bucket", name))
@@ -207,16 +216,20 @@ class SharedLogin:
         return made
 
     def _read(self, stale_token: str | None) -> Authorisation | None:
-        sealed = self._shelf.get(self._place("login")) if self._shelf is not None else None
-        if not isinstance(sealed, str):
+        token_text = self._unsealed("login")
+        found = Authorisation.read(token_text) if token_text is not None else None
+        return None if found is None or found.token == stale_token else found
+
+    def _unsealed(self, *what: str) -> str | None:
+        sealed_token = self._shelf.get(self._place(*what)) if self._shelf is not None else None
+        if not isinstance(sealed_token, str):
             return None
         try:
-            found = Authorisation.read(self._seal.open(sealed))
+            return self._seal.open(sealed_token)
         except ConfigError:
             raise
         except Exception:  # another SECRET_KEY, or rubbish; what cryptography raises is not imported here
             return None
-        return None if found is None or found.token == stale_token else found
 
     def _place(self, *what: str) -> str:
         from django.utils.crypto import salted_hmac

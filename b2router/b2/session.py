@@ -80,7 +80,7 @@ class Session:
         self._account = account
         self.limits = limits
         self.circuit = Circuit(limits)
-        self._shared = SharedLogin(account, info)
+        self.shared = SharedLogin(account, info)
         self._lock = threading.Lock()
         self._login: Login | None = None
         self._failure: tuple[type[BackendError], str, int | None] | None = None
@@ -174,7 +174,7 @@ class Session:
                 self._spare_another_failure(asked_at)
                 try:
                     token = stale.token if stale is not None else None
-                    self._login = self._adopted(self._shared.obtain(token, limit.left_s, self._log_in))
+                    self._login = self._adopted(self.shared.obtain(token, limit.left_s, self._log_in))
                 except BackendError as error:
                     self._login, self._failed_at = None, time.monotonic()
                     self._failure = type(error), str(error), error.retry_after_s
@@ -206,19 +206,19 @@ class Session:
         self.login()
         if (found := self._buckets.get(name)) is not None:
             return found
-        if (bucket_id := self._shared.bucket_id(name)) is not None:
+        if (bucket_id := self.shared.bucket_id(name)) is not None:
             found = Bucket(self.api, bucket_id, name=name)
         else:
             with self.calling("list", budget.of_request(self.limits)):
                 found = self.api.get_bucket_by_name(name)
-            self._shared.keep_bucket_id(name, found.id_)
+            self.shared.keep_bucket_id(name, found.id_)
         self._buckets[name] = found
         return found
 
     def forget_bucket(self, name: str) -> None:
         """Its id was wrong: it was deleted, and perhaps made anew."""
         self._buckets.pop(name, None)
-        self._shared.keep_bucket_id(name, None)
+        self.shared.keep_bucket_id(name, None)
         self.api.cache.clear()
 
     def _spare_another_failure(self, asked_at: float) -> None:
@@ -238,7 +238,7 @@ class Session:
                 return
             login.due_at = time.time() + RENEWAL_PAUSE_S
             left_s = (budget.current() or budget.of_request(self.limits)).left_s
-            self._login = self._adopted(self._shared.obtain(login.token, left_s / 2, self._log_in))
+            self._login = self._adopted(self.shared.obtain(login.token, left_s / 2, self._log_in))
         except BackendError as error:
             logger.warning("The login at B2 could not be renewed early; going on with the old one: %s", error)
         finally:

@@ -1,7 +1,8 @@
 """Download authorisations: B2's own tokens that let a browser fetch by name; asked by `redirect` for native signing.
 
 A token is for a prefix: one for "a" also opens "ab". Whether that gives anything away is for the configuration to
-prove; see `BucketProfile`. Tokens are kept for their window, per process, so that each costs one call.
+prove; see `BucketProfile`. Tokens are kept for their window, where processes share the login, so that each costs one
+call.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def download_token(session: Session, bucket: str, key: str, ends_at: int, now: f
             answer = tokens[place] = Future()
     if is_first:
         try:
-            answer.set_result(_ask(session, bucket, key, ends_at - int(now)))
+            answer.set_result(_ask(session, bucket, key, ends_at, now))
         except BaseException as error:
             with _lock:
                 tokens.pop(place, None)
@@ -55,7 +56,12 @@ def download_token(session: Session, bucket: str, key: str, ends_at: int, now: f
     return answer.result()
 
 
-def _ask(session: Session, bucket: str, key: str, duration_s: int) -> str:
-    found = session.bucket(bucket)
+def _ask(session: Session, bucket: str, key: str, ends_at: int, now: float) -> str:
+    place = ("download", bucket, key, str(ends_at))
+    if (token := session.shared.token(*place)) is not None:
+        return token
+    found, duration_s = session.bucket(bucket), ends_at - int(now)
     with session.calling("list", budget.of_request(session.limits)):
-        return str(found.get_download_authorization(key, duration_s))
+        token = str(found.get_download_authorization(key, duration_s))
+    session.shared.keep_token(token, duration_s, *place)
+    return token

@@ -84,7 +84,7 @@ def test_an_old_secret_key_still_opens_what_it_closed(encrypt: bool, emulator: E
     text = cache.get(place)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]
     other = Session(account(emulator), CacheAccountInfo(encrypt=encrypt))
-    cache.set(other._shared._place("login"), text)
+    cache.set(other.shared._place("login"), text)
     assert other.login().token == token
     assert emulator.calls() == {"b2_authorize_account": 1}
 
@@ -114,7 +114,7 @@ def forged(emulator: Emulator, **changes: Any) -> str:
 )
 def test_what_is_not_ours_is_not_believed(write: Any, emulator: Emulator) -> None:
     mine = Session(account(emulator), CacheAccountInfo())
-    cache.set(mine._shared._place("login"), write(emulator))
+    cache.set(mine.shared._place("login"), write(emulator))
     assert mine.login().token not in ("4_x", "x", "")
     assert emulator.calls() == {"b2_authorize_account": 1}
     assert Session(account(emulator), CacheAccountInfo()).login().token == mine.login().token, "and is replaced"
@@ -128,7 +128,7 @@ def test_a_token_goes_to_no_foreign_host_even_if_the_site_signed_it(emulator: Em
     from b2router.errors import UnexpectedAnswer
 
     mine = Session(account(emulator), CacheAccountInfo())
-    cache.set(mine._shared._place("login"), sign(forged(emulator, download_url="https://evil.example.com")))
+    cache.set(mine.shared._place("login"), sign(forged(emulator, download_url="https://evil.example.com")))
     with pytest.raises(UnexpectedAnswer, match="not part of the realm"):
         mine.login()
 
@@ -194,7 +194,7 @@ def test_a_process_that_died_in_its_turn_holds_nobody_up_for_long(
 ) -> None:
     monkeypatch.setattr(account_info, "PATIENCE_S", 0.2)
     mine = Session(account(emulator), CacheAccountInfo())
-    cache.set(mine._shared._place("turn"), 1)
+    cache.set(mine.shared._place("turn"), 1)
     assert mine.login().token
     assert emulator.calls() == {"b2_authorize_account": 1}
 
@@ -204,7 +204,7 @@ def test_a_login_that_fails_leaves_the_turn_to_others(emulator: Emulator) -> Non
     emulator.fail("b2_authorize_account", status=503, code="service_unavailable", times=3)
     with pytest.raises(Unavailable):
         mine.login()
-    assert cache.get(mine._shared._place("turn")) is None
+    assert cache.get(mine.shared._place("turn")) is None
 
 
 def test_a_wiped_cache_costs_one_login_and_no_answer(emulator: Emulator) -> None:
@@ -220,7 +220,7 @@ def test_a_wiped_cache_costs_one_login_and_no_answer(emulator: Emulator) -> None
 
 
 class Clock:
-    """Moves the time of everything in `b2`."""
+    """Moves the time of everything in b2."""
 
     def __init__(self) -> None:
         self.ahead_s = 0.0
@@ -289,5 +289,20 @@ def test_a_bucket_that_was_made_anew_is_found_again(emulator: Emulator) -> None:
 
 def test_a_bucket_id_that_is_rubbish_is_not_believed(emulator: Emulator) -> None:
     mine = Session(account(emulator), CacheAccountInfo())
-    cache.set(mine._shared._place("bucket", "acme-public"), ["x"])
+    cache.set(mine.shared._place("bucket", "acme-public"), ["x"])
     assert mine.bucket("acme-public").id_ == mine.api.get_bucket_by_name("acme-public").id_
+
+
+# Tokens for browsers
+
+
+def test_a_download_token_is_shared_too(info: AccountInfo, emulator: Emulator) -> None:
+    from b2router.b2.tokens import download_token
+
+    ends_at = int(time.time()) + 300
+    sessions = [Session(account(emulator), info) for _ in range(3)]
+    tokens = {download_token(each, "acme-public", "a.txt", ends_at, time.time()) for each in sessions}
+    assert len(tokens) == 1
+    assert emulator.calls()["b2_get_download_authorization"] == 1
+    assert download_token(sessions[0], "acme-public", "b.txt", ends_at, time.time()) not in tokens
+    assert download_token(sessions[0], "acme-public", "a.txt", ends_at + 150, time.time()) not in tokens

@@ -1,0 +1,158 @@
+"""What a deployment gets wrong that a development machine forgives: caches that are not shared, keys that may do too
+much, addresses that live too long. Asked by `checks`; pure, but for Django's settings.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from b2router.errors import Problem
+
+if TYPE_CHECKING:
+    from b2router.config import BackblazeConfig, BucketProfile
+
+__all__ = ["LONG_S", "deployment_problems", "sharing_problems"]
+
+LONG_S = 24 * 3600
+"""A signed address that lives longer has most likely left the hands that it was made for."""
+
+_LOCAL = ("LocMemCache", "DummyCache")
+_SITE_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
+
+
+def sharing_problems(config: BackblazeConfig) -> Iterator[Problem]:
+    """What processes share has to be there: caches, the folder of a file, the package that encrypts."""
+    from b2router.config import MemoryAccountInfo, SqliteAccountInfo
+
+    info = config.account_info
+    for where, alias in _caches(config):
+        if alias not in settings.CACHES:
+            yield Problem(
+                "cache",
+                where,
+                f"found '{alias}', but CACHES has only {', '.join(sorted(settings.CACHES))}.",
+                "Name one of these, or add it to CACHES.",
+            )
+    if not isinstance(info, MemoryAccountInfo) and info.encrypt and not importlib.util.find_spec("cryptography"):
+        yield Problem(
+            "encrypt",
+            "account_info.encrypt",
+            "found true, but the package cryptography is not installed.",
+            "Install b2router[encrypt], or leave the key out.",
+        )
+    if isinstance(info, SqliteAccountInfo) and not Path(info.path).parent.is_dir():
+        yield Problem(
+            "sqlite",
+            "account_info.path",
+            f"found '{info.path}', but its folder does not exist, so every process logs in for itself.",
+            "Make the folder, writable for the user that runs the site and for nobody else.",
+        )
+
+
+def deployment_problems(config: BackblazeConfig) -> Iterator[Problem]:
+    """What is worth a warning before a site goes live."""
+    yield from _local_caches(config)
+    for profile in config.profiles.values():
+        yield from _addresses(profile)
+    yield from _wide_keys(config)
+    yield from _middleware(config)
+
+
+def _caches(config: BackblazeConfig) -> Iterator[tuple[str, str]]:
+    """Every place of the configuration that names a cache."""
+    from b2router.config import CacheAccountInfo
+
+    if isinstance(config.account_info, CacheAccountInfo):
+        yield "account_info.cache", config.account_info.cache
+    if config.metadata_cache is not None:
+        yield "metadata_cache", config.metadata_cache
+
+
+def _local_caches(config: BackblazeConfig) -> Iterator[Problem]:
+    for where, alias in _caches(config):
+        if _is_local(alias):
+            what = "every process logs in at B2 for itself"
+            if where == "metadata_cache":
+                what = "processes do not hear of what the others save and delete, and forget after ten seconds"
+            yield Problem(
+                "local_cache",
+                where,
+                f"the cache '{alias}' is each process's own: {what}.",
+                "Back it by Redis, Memcached, a database or files, or name another cache. A site of one process may "
+                "silence this.",
+            )
+
+
+def _is_local(alias: str) -> bool:
+    try:
+        backend = import_string(settings.CACHES[alias]["BACKEND"])
+    except (KeyError, ImportError):  # reported by `sharing_problems`, or by Django
+        return False
+    return any(kind.__name__ in _LOCAL for kind in backend.__mro__)
+
+
+def _addresses(profile: BucketProfile) -> Iterator[Problem]:
+    where = f"profiles.{profile.name}.delivery"
+    delivery = profile.delivery
+    base_url = getattr(delivery, "base_url", "")
+    if urlsplit(base_url).scheme == "http":
+        yield Problem(
+            "plain_http",
+            f"{where}.base_url",
+            f"found '{base_url}': without TLS, whoever sits in between reads and changes the files.",
+            "Use the https address.",
+        )
+    signing = getattr(delivery, "signing", None) or delivery
+    expires_in_s = getattr(signing, "expires_in_s", 0)
+    if expires_in_s > LONG_S and not profile.is_public:
+        place = "signing.expires_in_s" if signing is not delivery else "expires_in_s"
+        yield Problem(
+            "long_expiry",
+            f"{where}.{place}",
+            f"found {expires_in_s} seconds: for so long, whoever gets hold of an address reads the file, whatever "
+            "becomes of the permission.",
+            "Use minutes: the site signs a new address for each visit.",
+        )
+
+
+def _wide_keys(config: BackblazeConfig) -> Iterator[Problem]:
+    """The master key's id is the account's, of twelve hexadecimal digits; that of an application key is longer."""
+    for name in sorted({profile.account for profile in config.profiles.values()}):
+        account = config.account(name)
+        if account is not None and re.fullmatch(r"[0-9a-f]{12}", account.application_key_id):
+            yield Problem(
+                "wide_key",
+                "application_key_id" if name == "default" else f"accounts.{name}.application_key_id",
+                "this looks like the master key, which may do everything in the account, make further keys included.",
+                "Make an application key with listBuckets, listFiles, readFiles, shareFiles, writeFiles and "
+                "deleteFiles for the buckets of the profiles.",
+            )
+
+
+def _middleware(config: BackblazeConfig) -> Iterator[Problem]:
+    kept = [profile.name for profile in config.profiles.values() if profile.is_public and profile.route]
+    sessions = any(name.endswith("SessionMiddleware") for name in settings.MIDDLEWARE)
+    if kept and sessions and settings.SESSION_SAVE_EVERY_REQUEST:
+        yield Problem(
+            "session_cookie",
+            "SESSION_SAVE_EVERY_REQUEST",
+            f"it puts a cookie on every answer to somebody signed in, so no cache may keep the public files of "
+            f"{', '.join(kept)} for them.",
+            "Turn it off, or deliver these files by cdn or direct.",
+        )
+    if kept and _SITE_CACHE in settings.MIDDLEWARE:
+        yield Problem(
+            "site_cache",
+            "MIDDLEWARE",
+            f"'{_SITE_CACHE}' keeps small public files of {', '.join(kept)} in the site's cache, where they outlive "
+            "their deletion by up to CACHE_MIDDLEWARE_SECONDS.",
+            "Cache views one by one instead, or set max_age_s of these profiles to what you can bear.",
+        )
