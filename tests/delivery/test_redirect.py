@@ -260,9 +260,10 @@ def test_tokens_that_failed_are_asked_for_again(redirecting: Sign, emulator: Emu
 
 
 def test_the_kept_tokens_are_bounded(
-    redirecting: Sign, emulator: Emulator, sam: Client, monkeypatch: pytest.MonkeyPatch
+    redirecting: Sign, emulator: Emulator, sam: Client, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     redirecting("native")
+    settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "account_info": {"kind": "memory"}}
     monkeypatch.setattr(tokens, "MAX_KEPT", 2)
     for name in ("a", "b", "c", "c", "b", "a"):
         sam.get(f"/b2s/{name}")
