@@ -27,14 +27,15 @@ _HOMES = {
     "B2Storage": "b2router.storage",
     "BackblazeConfig": "b2router.config",
     "BucketProfile": "b2router.config",
-    "django_storages": "b2router.storage",
-    "get_storage": "b2router.storage",
-    "storage_ref": "b2router.storage",
+    "django_storages": "b2router.aliases",
+    "get_storage": "b2router.aliases",
+    "storage_ref": "b2router.aliases",
 }
 
 if TYPE_CHECKING:
+    from b2router.aliases import django_storages, get_storage, storage_ref
     from b2router.config import BackblazeConfig, BucketProfile
-    from b2router.storage import B2Storage, django_storages, get_storage, storage_ref
+    from b2router.storage import B2Storage
 
 
 def __getattr__(name: str) -> object:

@@ -87,6 +87,14 @@ class BucketProfile(Model):
     """How the bytes reach the browser."""
     max_age_s: int = Field(default=0, ge=0, le=31_536_000)
     """How long a browser (of a public profile: any cache) may keep a file without asking again, in seconds."""
+    naming: Literal["suffix", "uuid", "content_hash", "overwrite"] = "suffix"
+    """What a new file is called: its name, with a suffix where that is taken; digits by chance; its name with a digest
+    of its content; or its name in any case, which covers a file that was there."""
+    on_delete: Literal["hide", "version", "purge"] = "hide"
+    """What deleting does: hide the file, so that it can be restored; delete its newest version, so that the one below
+    is the file again; or delete all versions for good."""
+    read_only: bool = False
+    """Whether the site only reads these files: saving, deleting and moving them raise before B2 is asked."""
     metadata_ttl_s: int = Field(default=300, ge=0, le=86_400)
     """How long size, time and type of a file are remembered, in seconds; 0 asks B2 each time."""
     missing_ttl_s: int = Field(default=5, ge=0, le=3600)

@@ -6,6 +6,7 @@
       NotFound              there is no such file                      404 (FileNotFoundError)
       RangeNotSatisfiable   no byte of the wanted range exists         416
       NotServed             the profile has no address to give         (ValueError)
+      ReadOnly              the profile's files are not to be changed  (PermissionError)
       BackendError          B2 refused or failed                       (OSError)
         Unavailable         B2 cannot be reached, or is busy: later    503 with Retry-After
         Refused             the key is revoked or lacks a right        503 (PermissionError)
@@ -31,6 +32,7 @@ __all__ = [
     "NotServed",
     "Problem",
     "RangeNotSatisfiable",
+    "ReadOnly",
     "Refused",
     "Unavailable",
     "UnexpectedAnswer",
@@ -91,6 +93,10 @@ class RangeNotSatisfiable(B2RouterError):
 
 class NotServed(B2RouterError, ValueError):
     """The profile declares neither a route nor a public address, so its files have no URL."""
+
+
+class ReadOnly(B2RouterError, PermissionError):
+    """The profile declares that the site does not change its files; nothing was asked of B2."""
 
 
 class BackendError(B2RouterError, OSError):

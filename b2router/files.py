@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -44,14 +45,15 @@ class RangedReader(io.RawIOBase):
     Args:
         place: where the file is.
         key: of the file.
+        version: the file id of one of its versions; None for the newest.
     Raises:
         NotFound: no such file.
         BackendError: B2 refused or failed; also from every read.
     """
 
-    def __init__(self, place: Place, key: str) -> None:
+    def __init__(self, place: Place, key: str, version: str | None = None) -> None:
         super().__init__()
-        self._file = place.file(key)
+        self._file = place.file(key) if version is None else place.version(key, version)
         self._position = 0
         self._block = memoryview(b"")
         self._download: Download | None = None
@@ -206,7 +208,9 @@ class B2File(_File):
             self.file.close()
 
 
-def open_file(place: Place, key: str, name: str, mode: str, *, upload: Upload, reopen: Reopen) -> B2File:
+def open_file(
+    place: Place, key: str, name: str, mode: str, *, upload: Upload, reopen: Reopen, version: str | None = None
+) -> B2File:
     """Open a stored file.
 
     Args:
@@ -216,10 +220,11 @@ def open_file(place: Place, key: str, name: str, mode: str, *, upload: Upload, r
         mode: "r", "w", "x" or "a", with "b" or "t"; text is UTF-8, with universal newlines.
         upload: stores what was written.
         reopen: opens the same file again.
+        version: the file id of the version to read; None for the newest.
     Raises:
         NotFound: no such file, when reading.
         FileExistsError: there is one, with "x".
-        ValueError: another mode; B2 cannot change a file in place, so "+" is none.
+        ValueError: another mode; B2 cannot change a file in place, so "+" is none, nor write an older version.
     """
     kind, flags = mode[:1], mode[1:]
     if kind not in ("r", "w", "x", "a") or flags not in ("", "b", "t"):
@@ -229,15 +234,32 @@ def open_file(place: Place, key: str, name: str, mode: str, *, upload: Upload, r
         )
     is_text = flags != "b"
     if kind == "r":
-        reader = RangedReader(place, key)
+        reader = RangedReader(place, key, version)
         buffered = io.BufferedReader(reader)
         return B2File(_text(buffered) if is_text else buffered, name, mode, reopen, stored=reader.stored)
+    if version is not None:
+        raise ValueError(f"A version of a file can only be read, not opened with mode {mode!r}.")
     if kind == "x" and _exists(place, key):
         raise FileExistsError(f"The file to be created by mode {mode!r} exists already.")
     spool = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed with the file
     if kind == "a":
         _copy_existing(place, key, spool)
     return B2File(_text(spool) if is_text else spool, name, mode, reopen, upload=upload)
+
+
+@contextmanager
+def rewindable(content: File[Any]) -> Iterator[File[Any]]:
+    """The same content, from its beginning as often as it takes: spooled when it can be read only once."""
+    if content.seekable():
+        yield content
+        return
+    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+        while block := content.read(SPOOL_BYTES // 8):
+            spool.write(block.encode(ENCODING) if isinstance(block, str) else block)
+        spool.seek(0)
+        spooled: File[Any] = File(cast("IO[bytes]", spool), content.name)
+        spooled.content_type = getattr(content, "content_type", None)  # type: ignore[attr-defined]
+        yield spooled
 
 
 def upload_source(content: File[Any]) -> tuple[IO[bytes], int | None, str | None]:

@@ -7,41 +7,35 @@ touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.files.base import File
-from django.core.files.storage import Storage
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
-from b2router import content_types, names
+from b2router import content_types, names, naming
 from b2router.errors import InvalidName, NotFound, NotServed
 from b2router.router import Target, current_router
+from b2router.versions import VersionedStorage
 
 if TYPE_CHECKING:
-    from b2router.b2.place import Place
-    from b2router.b2.stored import StoredFile
-    from b2router.config import BackblazeConfig, BucketProfile
+    from b2router.config import BucketProfile
     from b2router.files import B2File
 
-__all__ = ["B2Storage", "StorageRef", "django_storages", "get_storage", "storage_ref"]
+__all__ = ["B2Storage"]
 
 
 @deconstructible(path="b2router.B2Storage")
-class B2Storage(Storage):
-    """The files of one profile, by Django's storage contract.
+class B2Storage(VersionedStorage):
+    """The files of one profile, by Django's storage contract; and what B2 can do beyond it, in `VersionedStorage`.
 
     Args:
         alias: of the configuration's `storages`, or a profile's name.
     Source: Django documentation, "File storage API".
     """
-
-    def __init__(self, alias: str = "default") -> None:
-        self.alias = alias
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, B2Storage) and other.alias == self.alias
@@ -52,26 +46,76 @@ class B2Storage(Storage):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.alias!r})"
 
-    @property
-    def profile(self) -> BucketProfile:
-        """The profile that the alias stands for, now.
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        """Store a file, under the name that the profile's `naming` gives it.
 
+        Args:
+            name: as the site wants it; None for the content's own.
+            content: read from its beginning to its end.
+            max_length: the most characters that the name may have; None for no bound.
+        Returns:
+            The name that it got.
         Raises:
-            ConfigError: there is no such alias, or the configuration cannot be used.
+            ReadOnly: the profile's files are not to be changed.
+            InvalidName: no file can have this name.
+            BackendError: B2 refused or failed; nothing is visible under the name then.
         """
-        return current_router().profile(self.alias)
+        self._writable()
+        if self.profile.naming == "content_hash":
+            from b2router.files import rewindable
 
-    def delete(self, name: str) -> None:
-        """Make a file disappear; B2 keeps its versions. Quiet when there is none.
+            content = content if hasattr(content, "chunks") else File(content, name)
+            with rewindable(content) as kept:
+                wanted = str(name if name is not None else content.name)
+                made = naming.by_content(wanted, naming.digest_of(kept.chunks()), max_length)
+                return super().save(made, kept, max_length)
+        with self._reserving():
+            return super().save(name, content, max_length)
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """The name that a new file gets, by the profile's `naming`; for "suffix" B2 is asked whether it is taken.
 
         Raises:
+            SuspiciousFileOperation: no file can have this name, or none of so few characters.
             BackendError: B2 refused or failed.
         """
-        from b2router.b2 import objects
+        if self.profile.naming == "uuid":
+            name = naming.unique(str(name), max_length)
+        return super().get_available_name(name, max_length)
 
+    def is_name_available(self, name: str, max_length: int | None = None) -> bool:
+        """Whether a new file can have this name. During `save`, nobody else is told so before it is done.
+
+        Raises:
+            BackendError: B2 refused or failed: then nobody knows.
+        """
+        if max_length and len(name) > max_length:
+            return False
+        if self.profile.naming != "suffix":
+            return True
+        return self._is_reserved(name) and not self.exists(name)
+
+    def delete(self, name: str) -> None:
+        """Make a file disappear: hidden or for good, as the profile's `on_delete` says. Quiet when there is none.
+
+        Raises:
+            ReadOnly: the profile's files are not to be changed.
+            BackendError: B2 refused or failed.
+        """
+        from b2router.b2 import objects, versions
+
+        self._writable()
         key, place = self._key(name), self._place()
-        objects.hide(place.session, place.bucket, key)
-        place.metadata.deleted(key)
+        match self.profile.on_delete:
+            case "hide":
+                objects.hide(place.session, place.bucket, key)
+                place.metadata.deleted(key)
+            case "version":
+                versions.delete_newest(place, key)
+                place.metadata.forget(key)
+            case "purge":
+                versions.purge(place, key)
+                place.metadata.deleted(key)
 
     def exists(self, name: str) -> bool:
         """Whether B2 shows a file under this name.
@@ -183,9 +227,28 @@ class B2Storage(Storage):
 
     get_modified_time = get_created_time  # a change is another upload
 
-    def _open(self, name: str, mode: str = "rb") -> B2File:
+    def open(self, name: str, mode: str = "rb", *, version: str | None = None) -> Any:
+        """Open a file; nothing is uploaded before it is closed.
+
+        Args:
+            name: of the file.
+            mode: "r", "w", "x" or "a", with "b" or "t".
+            version: the id of one of `versions`, to read that instead of the newest.
+        Raises:
+            NotFound: there is no such file or version, when reading.
+            FileExistsError: there is one, with "x".
+            ReadOnly: the profile's files are not to be changed, when writing.
+            ValueError: B2 has nothing like this mode.
+            BackendError: B2 refused or failed.
+        """
+        return super().open(name, mode) if version is None else self._open(name, mode, version)
+
+    def _open(self, name: str, mode: str = "rb", version: str | None = None) -> B2File:
         from b2router.b2 import budget
         from b2router.files import open_file
+
+        if not mode.startswith("r"):
+            self._writable()
 
         def upload(spool: IO[bytes], size_bytes: int) -> None:
             self._upload(name, spool, size_bytes)
@@ -193,7 +256,13 @@ class B2Storage(Storage):
         place = self._place()
         with budget.limited(budget.of_storage_call(place.session.limits)):
             return open_file(
-                place, self._key(name), name, mode, upload=upload, reopen=lambda mode: self._open(name, mode)
+                place,
+                self._key(name),
+                name,
+                mode,
+                upload=upload,
+                reopen=lambda mode: self._open(name, mode, version),
+                version=version,
             )
 
     def _save(self, name: str, content: File[Any]) -> str:
@@ -227,25 +296,11 @@ class B2Storage(Storage):
         )
         place.metadata.saved(key, stored)
 
-    def _place(self) -> Place:
-        return current_router().place(self.profile)
-
     def _unpublished(self) -> BucketProfile:
         profile = self.profile
         if profile.has_public_addresses:
             raise NotServed(f"The files of '{profile.name}' are open to anyone: give out their url().")
         return profile
-
-    def _key(self, name: str) -> str:
-        return names.key(self.profile.location, name)
-
-    def _stat(self, name: str) -> StoredFile:
-        from b2router.b2 import budget
-
-        key, place = self._key(name), self._place()
-        with budget.limited(budget.of_storage_call(place.session.limits)):
-            file = place.file(key)
-            return file.remembered or file.look()
 
 
 def _on_route(profile: BucketProfile, name: str) -> str:
@@ -266,64 +321,3 @@ def _saved_as(name: str | None) -> str | None:
     if name is not None and "/" in names.check(name):
         raise InvalidName("The name to save a file under cannot have a '/'.")
     return name
-
-
-class StorageRef:
-    """A storage by its alias, for `FileField(storage=...)`: migrations hold the alias and nothing else.
-
-    Args:
-        alias: of the configuration's `storages`, or a profile's name.
-    """
-
-    def __init__(self, alias: str) -> None:
-        self.alias = alias
-
-    def __call__(self) -> B2Storage:
-        """The storage itself: how Django's FileField asks for it."""
-        return B2Storage(self.alias)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StorageRef) and other.alias == self.alias
-
-    def __hash__(self) -> int:
-        return hash((StorageRef, self.alias))
-
-    def __repr__(self) -> str:
-        return f"storage_ref({self.alias!r})"
-
-    def deconstruct(self) -> tuple[str, list[str], dict[str, Any]]:
-        """How a migration writes it."""
-        return "b2router.storage_ref", [self.alias], {}
-
-
-def storage_ref(alias: str) -> StorageRef:
-    """The storage of an alias, for a model field: `FileField(storage=b2router.storage_ref("staff"))`."""
-    return StorageRef(alias)
-
-
-def get_storage(alias: str) -> B2Storage:
-    """The storage of an alias, for code. Nothing is read or asked before it is used.
-
-    Args:
-        alias: of the configuration's `storages`, or a profile's name; an unknown one raises `ConfigError` on first use.
-    """
-    return B2Storage(alias)
-
-
-def django_storages(config: Mapping[str, Any] | BackblazeConfig) -> dict[str, dict[str, Any]]:
-    """Django's `STORAGES` with an entry for every alias, beside Django's own defaults.
-
-    Args:
-        config: the same dict, or `BackblazeConfig`, that the setting `BACKBLAZE_CONFIG` gets. It is not validated
-            here: `manage.py check` does that, with every other layer.
-    Returns:
-        A new dict: "default" and "staticfiles" as Django has them, unless an alias of that name is declared.
-    """
-    declared = []
-    for part in ("profiles", "storages"):
-        aliases = config.get(part) if isinstance(config, Mapping) else getattr(config, part, None)
-        declared += [str(alias) for alias in aliases] if isinstance(aliases, Mapping) else []
-    return {
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    } | {alias: {"BACKEND": "b2router.B2Storage", "OPTIONS": {"alias": alias}} for alias in declared}

@@ -13,7 +13,7 @@ import logging
 import threading
 from contextlib import suppress
 from typing import Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import urllib3
 from urllib3.exceptions import HTTPError as Urllib3Error
@@ -23,7 +23,7 @@ from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile, from_headers
 from b2router.errors import BackendError, NotFound, Unavailable, UnexpectedAnswer
 
-__all__ = ["BLOCK_BYTES", "Download", "open_download", "stat"]
+__all__ = ["BLOCK_BYTES", "Download", "open_download", "open_version", "stat", "stat_version"]
 
 logger = logging.getLogger("b2router.b2")
 
@@ -132,7 +132,7 @@ class Download:
         self._left_at_resume = self._left
         self._response.close()
         first, last = self.first + self.size_bytes - self._left, self.first + self.size_bytes - 1
-        path = f"/b2api/v4/b2_download_file_by_id?fileId={quote(self.stored.file_id, safe='')}"
+        path = _path_of_version(self.stored.file_id)
         try:
             response = _request(self._session, "GET", path, {"Range": f"bytes={first}-{last}"})
         except NotFound:
@@ -168,14 +168,49 @@ def open_download(session: Session, bucket: str, key: str, span: Span | None = N
         RangeNotSatisfiable: the file has no byte of the span.
         BackendError: B2 refused or failed.
     """
+    return _opened(session, key, _path(bucket, key), span)
+
+
+def open_version(session: Session, key: str, file_id: str, span: Span | None = None) -> Download:
+    """Ask B2 for one version of a file, newest or not.
+
+    Args:
+        key: of the file: a version of another one is none of it.
+        file_id: of the version.
+        span: which bytes; None for the whole file.
+    Raises:
+        NotFound, RangeNotSatisfiable, BackendError: see `open_download`.
+    """
+    return _opened(session, key, _path_of_version(file_id), span, is_version=True)
+
+
+def stat_version(session: Session, key: str, file_id: str) -> StoredFile:
+    """What B2 knows about one version of a file, newest or not; one call.
+
+    Raises:
+        NotFound: no such version of this file.
+        BackendError: B2 refused or failed.
+    """
+    response = _request(session, "HEAD", _path_of_version(file_id), {}, is_version=True)
+    response.drain_conn()
+    _check_key(key, response)
+    return from_headers(key, response.headers)
+
+
+def _opened(session: Session, key: str, path: str, span: Span | None, *, is_version: bool = False) -> Download:
     headers = {}
     if span is not None:
         headers["Range"] = f"bytes={'' if span[0] is None else span[0]}-{'' if span[1] is None else span[1]}"
-    response = _request(session, "GET", _path(bucket, key), headers)
+    response = _request(session, "GET", path, headers, is_version=is_version)
     try:
+        if is_version:
+            _check_key(key, response)
         if span is None and response.status != 200:
             raise UnexpectedAnswer("A whole file was asked for, and a part came.")
         return Download(session, from_headers(key, response.headers), response)
+    except NotFound:
+        response.close()
+        raise
     except (UnexpectedAnswer, KeyError, ValueError):
         response.close()
         raise UnexpectedAnswer("A download was answered without the headers that B2 sends.") from None
@@ -197,13 +232,23 @@ def _path(bucket: str, key: str) -> str:
     return f"/file/{bucket}/{quote(key, safe='/')}"
 
 
+def _path_of_version(file_id: str) -> str:
+    return f"/b2api/v4/b2_download_file_by_id?fileId={quote(file_id, safe='')}"
+
+
+def _check_key(key: str, response: urllib3.BaseHTTPResponse) -> None:
+    """A file id opens any file that the account may read: this one has to be of the file that was named."""
+    if unquote_plus(response.headers.get("X-Bz-File-Name", "")) != key:
+        raise NotFound("B2 has no such version of this file.")
+
+
 def _first(content_range: str | None) -> int:
     """The first byte that a Content-Range names; 0 for a whole file, which has none."""
     return int(content_range.removeprefix("bytes ").partition("-")[0]) if content_range else 0
 
 
 def _request(
-    session: Session, method: Literal["GET", "HEAD"], path: str, headers: dict[str, str]
+    session: Session, method: Literal["GET", "HEAD"], path: str, headers: dict[str, str], *, is_version: bool = False
 ) -> urllib3.BaseHTTPResponse:
     """One call on the download host, tried again within the budget. The answer is 200 or 206, its body unread."""
     with session.calling("download", budget.of_request(session.limits)) as limit:
@@ -245,6 +290,8 @@ def _request(
                 login = session.renew(login)
                 limit.begin()
                 continue
+            if is_version and response.status == 400:
+                raise NotFound("B2 has no such version of this file.")  # what it says of an id that is none
             error_ = faults.from_answer(response.status, body, response.headers.get("Retry-After"))
             asked = faults.retry_after_s(response.headers.get("Retry-After"))
             if not isinstance(error_, Unavailable) or not limit.pause(asked):

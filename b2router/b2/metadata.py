@@ -52,7 +52,8 @@ class Metadata:
     def __init__(self, session: Session, bucket: str, cache: str | None, ttl_s: int, missing_ttl_s: int) -> None:
         self._session = session
         self._bucket = bucket
-        self._shelf = None if cache is None or not (ttl_s or missing_ttl_s) else CacheShelf(cache)
+        self.shelf = None if cache is None else CacheShelf(cache)
+        self._shelf = self.shelf if ttl_s or missing_ttl_s else None
         self._ttl_s = ttl_s
         self._missing_ttl_s = missing_ttl_s
 
@@ -123,8 +124,17 @@ class Metadata:
     def _lasts(self, ttl_s: int) -> int:
         return min(ttl_s, LOCAL_TTL_S) if self._shelf is not None and self._shelf.is_local else ttl_s
 
+    @property
+    def owner(self) -> tuple[str, str, str]:
+        """What tells this bucket from all others: realm, account and name.
+
+        Raises:
+            BackendError: the process has no login yet, and gets none.
+        """
+        return self._session.account.realm, self._session.login().account_id, self._bucket
+
     def _place(self, key: str) -> str:
-        return place("file", self._session.account.realm, self._session.login().account_id, self._bucket, key)
+        return place("file", *self.owner, key)
 
 
 def _written(stored: StoredFile) -> list[Any]:

@@ -19,7 +19,7 @@ from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile
 from b2router.errors import B2RouterError, InvalidName
 
-__all__ = ["PART_BYTES", "Source", "hide", "list_folder", "upload"]
+__all__ = ["PART_BYTES", "Source", "bucket_for", "hide", "list_folder", "stored_from_upload", "upload"]
 
 PART_BYTES = 8 * 1024 * 1024
 """Size of the parts of a large file; two of them are in memory when the source is a stream."""
@@ -69,12 +69,12 @@ def upload(
     part_bytes = max(PART_BYTES, -(-(size_bytes or 0) // MAX_PARTS))
     watched = _Watched(source)
     limit = budget.of_upload(session.limits)
-    with watched.errors_are_its_own(), _bucket(session, bucket, "upload", limit, is_own=True) as target:
+    with watched.errors_are_its_own(), bucket_for(session, bucket, "upload", limit, is_own=True) as target:
         if path is not None and Path(path).stat().st_size:
-            return _stored(key, target.upload_local_file(path, key, **stored_as))
+            return stored_from_upload(key, target.upload_local_file(path, key, **stored_as))
         beginning = watched.read_up_to(part_bytes + 1)  # sizes that files tell are not always those of their content
         if len(beginning) <= part_bytes:
-            return _stored(key, target.upload_bytes(beginning, key, **stored_as))
+            return stored_from_upload(key, target.upload_bytes(beginning, key, **stored_as))
         watched.unread(beginning)
         del beginning
         made = target.upload_unbound_stream(
@@ -85,11 +85,13 @@ def upload(
             read_size=min(part_bytes, 1024 * 1024),
             **stored_as,
         )
-        return _stored(key, made)
+        return stored_from_upload(key, made)
 
 
 @contextmanager
-def _bucket(session: Session, name: str, kind: Kind, limit: budget.Budget, *, is_own: bool = False) -> Iterator[Bucket]:
+def bucket_for(
+    session: Session, name: str, kind: Kind, limit: budget.Budget, *, is_own: bool = False
+) -> Iterator[Bucket]:
     """b2sdk's bucket, for calls inside. An id that is no longer right is forgotten, so that the next call looks."""
     target = session.bucket(name)
     with session.calling(kind, limit, is_own=is_own):
@@ -100,7 +102,7 @@ def _bucket(session: Session, name: str, kind: Kind, limit: budget.Budget, *, is
             raise
 
 
-def _stored(key: str, made: Any) -> StoredFile:
+def stored_from_upload(key: str, made: Any) -> StoredFile:
     """What b2sdk says about an upload, as a download would say it."""
     sha1, info = str(made.content_sha1), {name.lower(): text for name, text in made.file_info.items()}
     return StoredFile(
@@ -168,7 +170,7 @@ def hide(session: Session, bucket: str, key: str) -> None:
     Raises:
         BackendError: B2 refused or failed.
     """
-    with _bucket(session, bucket, "upload", budget.of_storage_call(session.limits)) as target:
+    with bucket_for(session, bucket, "upload", budget.of_storage_call(session.limits)) as target:
         try:
             target.hide_file(key)
         except (FileNotPresent, FileAlreadyHidden):
@@ -186,7 +188,7 @@ def list_folder(session: Session, bucket: str, prefix: str) -> tuple[list[str], 
     folders: list[str] = []
     files: list[str] = []
     limit = budget.of_listing(session.limits)
-    with _bucket(session, bucket, "list", limit) as target:
+    with bucket_for(session, bucket, "list", limit) as target:
         for version, folder in target.ls(prefix, fetch_count=PAGE_FILES):
             limit.begin()  # a page came: the next one has all its tries
             if folder is not None:

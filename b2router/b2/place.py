@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from b2router.b2 import download
 from b2router.b2.metadata import Metadata
+from b2router.b2.reservations import Reservations
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile
 from b2router.errors import NotFound, RangeNotSatisfiable
 
-__all__ = ["Place", "PlacedFile"]
+__all__ = ["Place", "PlacedFile", "PlacedVersion"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,24 @@ class Place:
     session: Session
     bucket: str
     metadata: Metadata
+
+    @property
+    def reservations(self) -> Reservations:
+        """The names that somebody is about to take.
+
+        Raises:
+            BackendError: the process has no login yet, and gets none.
+        """
+        return Reservations(self.metadata.owner, self.metadata.shelf)
+
+    def version(self, key: str, file_id: str) -> PlacedVersion:
+        """One version of a file, newest or not; nothing is remembered of it.
+
+        Args:
+            key: location and name, which has passed the gate.
+            file_id: of the version.
+        """
+        return PlacedVersion(self, key, file_id)
 
     def file(self, key: str) -> PlacedFile:
         """One file, to be asked about; what is remembered is looked up now, and B2 is asked nothing.
@@ -97,3 +116,35 @@ class PlacedFile:
             raise
         place.metadata.came(self._key, body.stored, self._known)
         return body
+
+
+class PlacedVersion:
+    """One version of a file, with the same questions.
+
+    Args:
+        place: where it is.
+        key: of the file.
+        file_id: of the version.
+    """
+
+    def __init__(self, place: Place, key: str, file_id: str) -> None:
+        self._session = place.session
+        self._key = key
+        self._file_id = file_id
+
+    def look(self) -> StoredFile:
+        """What B2 says; one call.
+
+        Raises:
+            NotFound: no such version of this file.
+            BackendError: B2 refused or failed.
+        """
+        return download.stat_version(self._session, self._key, self._file_id)
+
+    def open(self, span: download.Span | None = None) -> download.Download:
+        """Its bytes; one call.
+
+        Raises:
+            NotFound, RangeNotSatisfiable, BackendError: see `download.open_download`.
+        """
+        return download.open_version(self._session, self._key, self._file_id, span)

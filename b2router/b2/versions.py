@@ -1,0 +1,152 @@
+"""All versions of a file, hidden ones included: list, restore, purge; and copies that B2 makes itself; called by
+storage.
+
+B2 keeps what is deleted until somebody deletes the version: deleting puts a marker on top of the versions, and the file
+is back when the marker is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from b2sdk.v3.exception import FileNotPresent
+
+from b2router.b2 import budget
+from b2router.b2.objects import bucket_for, stored_from_upload
+from b2router.b2.place import Place
+from b2router.b2.stored import StoredFile
+from b2router.errors import NotFound
+
+__all__ = ["FileVersion", "copy_to", "delete_newest", "list_versions", "purge", "restore"]
+
+COPY_BYTES = 5_000_000_000
+"""The most that B2 copies in one call; more is copied in parts. Source: B2 documentation, "b2_copy_file"."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """One version of a file, or the marker that hides those below it.
+
+    Attributes:
+        id: B2's id of this version.
+        uploaded_at: aware, UTC; of a marker, when the file was deleted.
+        is_deletion: whether it is a marker, without content.
+        size_bytes: length; 0 for a marker.
+        content_type: as stored, empty for a marker.
+        sha1: of the content, 40 hex digits; None when B2 does not know it.
+    """
+
+    id: str
+    uploaded_at: datetime
+    is_deletion: bool
+    size_bytes: int
+    content_type: str
+    sha1: str | None
+
+
+def list_versions(place: Place, key: str) -> list[FileVersion]:
+    """All versions of a file, the newest first; empty when there never was one, or all are purged.
+
+    Raises:
+        BackendError: B2 refused or failed.
+    """
+    session = place.session
+    with bucket_for(session, place.bucket, "list", budget.of_listing(session.limits)) as target:
+        found = target.list_file_versions(key)
+        return [_version(entry) for entry in found if entry.action in ("upload", "hide")]
+
+
+def delete_newest(place: Place, key: str) -> None:
+    """Delete the newest version of a file for good; the one below, if any, is the file then. Quiet when there is none.
+
+    Raises:
+        BackendError: B2 refused or failed.
+    """
+    found = list_versions(place, key)
+    if found and not found[0].is_deletion:
+        _delete(place, key, found[0].id)
+
+
+def purge(place: Place, key: str, *, keep_newest: bool = False) -> int:
+    """Delete versions of a file for good: what that deletes, nobody brings back.
+
+    Args:
+        keep_newest: leave the file as it is, and delete what is below.
+    Returns:
+        How many versions and markers were deleted.
+    Raises:
+        BackendError: B2 refused or failed; some versions may be gone then.
+    """
+    found = list_versions(place, key)
+    doomed = found[1:] if keep_newest else found
+    for version in reversed(doomed):  # the oldest first: if it breaks off, no older version comes back as the file
+        _delete(place, key, version.id)
+    return len(doomed)
+
+
+def restore(place: Place, key: str) -> None:
+    """Bring a deleted file back, as it was. Quiet when it is there.
+
+    Raises:
+        NotFound: there is no version to bring back.
+        BackendError: B2 refused or failed.
+    """
+    found = list_versions(place, key)
+    markers = []
+    for version in found:
+        if not version.is_deletion:
+            break
+        markers.append(version)
+    if len(markers) == len(found):
+        raise NotFound("B2 has no version of this file that could be restored.")
+    for marker in reversed(markers):
+        _delete(place, key, marker.id)
+
+
+def copy_to(place: Place, version: StoredFile, target: Place, key: str) -> StoredFile:
+    """Copy a file version within B2, with its type and information; no byte passes this process.
+
+    Args:
+        place: where the version is.
+        version: which.
+        target: where the copy goes; of the same account.
+        key: of the copy.
+    Returns:
+        What B2 now knows about the copy.
+    Raises:
+        NotFound: the version is gone.
+        BackendError: B2 refused or failed.
+    """
+    session = target.session
+    with bucket_for(session, target.bucket, "upload", budget.of_upload(session.limits), is_own=True) as bucket:
+        if version.size_bytes <= COPY_BYTES:
+            return stored_from_upload(key, bucket.copy(version.file_id, key))
+        options: dict[str, Any] = {
+            "source_content_type": version.content_type,
+            "source_file_info": dict(version.info),
+        }
+        return stored_from_upload(key, bucket.copy(version.file_id, key, length=version.size_bytes, **options))
+
+
+def _delete(place: Place, key: str, file_id: str) -> None:
+    session = place.session
+    with bucket_for(session, place.bucket, "upload", budget.of_storage_call(session.limits)) as target:
+        try:
+            target.delete_file_version(file_id, key)
+        except FileNotPresent:  # another process was faster
+            return
+
+
+def _version(entry: Any) -> FileVersion:
+    is_deletion = entry.action == "hide"
+    sha1 = entry.content_sha1 or ""
+    return FileVersion(
+        id=entry.id_,
+        uploaded_at=datetime.fromtimestamp(entry.upload_timestamp / 1000, tz=UTC),
+        is_deletion=is_deletion,
+        size_bytes=0 if is_deletion else entry.size,
+        content_type="" if is_deletion else entry.content_type,
+        sha1=sha1 if len(sha1) == 40 and sha1.isalnum() else None,
+    )

@@ -1,0 +1,75 @@
+"""Which name a new file gets, by the profile's strategy; pure, but for chance. Called by storage.
+
+Django's own strategy, a suffix where a name is taken, is Django's and not here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from django.core.exceptions import SuspiciousFileOperation
+
+__all__ = ["DIGEST_DIGITS", "by_content", "digest_of", "unique"]
+
+DIGEST_DIGITS = 32
+"""Of the SHA-256 of a file, in its name: enough that nobody can make another file of the same name."""
+
+_MAX_EXTENSION = 20
+
+
+def unique(name: str, max_length: int | None = None) -> str:
+    """A name that nobody has: "invoices/may.pdf" becomes "invoices/3f2a…9c.pdf", with 32 digits by chance.
+
+    Args:
+        name: as the site wants it; its folder and extension are kept.
+        max_length: the most characters that it may have; None for no bound.
+    Raises:
+        SuspiciousFileOperation: the name does not fit.
+    """
+    folder, _, extension = _parts(name)
+    return _fitting(folder, uuid.uuid4().hex, extension, name, max_length)
+
+
+def by_content(name: str, digest: str, max_length: int | None = None) -> str:
+    """A name that stands for the content: "css/app.css" becomes "css/app.55e7cbb9….css".
+
+    Args:
+        name: as the site wants it.
+        digest: hexadecimal, of the content.
+        max_length: the most characters that it may have; None for no bound.
+    Raises:
+        SuspiciousFileOperation: the name does not fit, however much of its stem is left out.
+    """
+    folder, stem, extension = _parts(name)
+    digits = digest[:DIGEST_DIGITS]
+    if max_length is not None:
+        room = max_length - len(str(folder / f".{digits}{extension}"))
+        stem = stem[: max(room, 0)]
+    return _fitting(folder, f"{stem}.{digits}" if stem else digits, extension, name, max_length)
+
+
+def digest_of(blocks: Iterable[bytes | str]) -> str:
+    """The digest that `by_content` wants; of text, that of its UTF-8."""
+    found = hashlib.sha256()
+    for block in blocks:
+        found.update(block.encode() if isinstance(block, str) else block)
+    return found.hexdigest()
+
+
+def _parts(name: str) -> tuple[PurePosixPath, str, str]:
+    path = PurePosixPath(name.replace("\\", "/"))
+    extension = path.suffix if len(path.suffix) <= _MAX_EXTENSION else ""
+    return path.parent, path.name.removesuffix(extension), extension
+
+
+def _fitting(folder: PurePosixPath, stem: str, extension: str, name: str, max_length: int | None) -> str:
+    made = str(folder / f"{stem}{extension}")
+    if max_length is not None and len(made) > max_length:
+        raise SuspiciousFileOperation(
+            f"No name of at most {max_length} characters can be made for '{name}': it would have {len(made)}. "
+            'Check that the corresponding file field allows sufficient "max_length".'
+        )
+    return made

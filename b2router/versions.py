@@ -1,0 +1,188 @@
+"""What B2 can do beyond Django's storage contract: versions, restoring, purging, copies that B2 makes; the part of
+`B2Storage` below the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from django.core.files.base import File
+from django.core.files.storage import Storage
+
+from b2router import names
+from b2router.errors import ReadOnly
+from b2router.router import current_router
+
+if TYPE_CHECKING:
+    from b2router.b2.place import Place
+    from b2router.b2.stored import StoredFile
+    from b2router.b2.versions import FileVersion
+    from b2router.config import BucketProfile
+
+__all__ = ["VersionedStorage"]
+
+
+_reserved: ContextVar[list[str] | None] = ContextVar("b2router_reserved", default=None)
+
+
+class VersionedStorage(Storage):
+    """The files of one profile and their versions.
+
+    Args:
+        alias: of the configuration's `storages`, or a profile's name.
+    """
+
+    def __init__(self, alias: str = "default") -> None:
+        self.alias = alias
+
+    @property
+    def profile(self) -> BucketProfile:
+        """The profile that the alias stands for, now.
+
+        Raises:
+            ConfigError: there is no such alias, or the configuration cannot be used.
+        """
+        return current_router().profile(self.alias)
+
+    def versions(self, name: str) -> list[FileVersion]:
+        """All versions of a file and the markers that hide them, the newest first; empty when there are none.
+
+        Raises:
+            BackendError: B2 refused or failed.
+        """
+        from b2router.b2 import versions
+
+        return versions.list_versions(self._place(), self._key(name))
+
+    def restore(self, name: str, version: str | None = None) -> None:
+        """Bring a deleted file back; or make an older version the file again, by a copy of it.
+
+        Args:
+            name: of the file.
+            version: the id of one of `versions`; None for the newest.
+        Raises:
+            NotFound: there is no such version.
+            ReadOnly: the profile's files are not to be changed.
+            BackendError: B2 refused or failed.
+        """
+        from b2router.b2 import download, versions
+
+        self._writable()
+        place, key = self._place(), self._key(name)
+        if version is None:
+            versions.restore(place, key)
+            place.metadata.forget(key)
+            return
+        found = download.stat_version(place.session, key, version)
+        place.metadata.saved(key, versions.copy_to(place, found, place, key))
+
+    def purge(self, name: str, *, keep_newest: bool = False) -> int:
+        """Delete all versions of a file for good.
+
+        Args:
+            name: of the file.
+            keep_newest: leave the file as it is, and delete what is below.
+        Returns:
+            How many versions and markers were deleted.
+        Raises:
+            ReadOnly: the profile's files are not to be changed.
+            BackendError: B2 refused or failed; some versions may be gone then.
+        """
+        from b2router.b2 import versions
+
+        self._writable()
+        place, key = self._place(), self._key(name)
+        count = versions.purge(place, key, keep_newest=keep_newest)
+        if not keep_newest:
+            place.metadata.deleted(key)
+        return count
+
+    def copy(self, name: str, new_name: str, *, to: str | None = None) -> str:
+        """Copy a file, with its type and information. Within one account B2 does it, and no byte passes the site.
+
+        Args:
+            name: of the file.
+            new_name: of the copy; the naming of its profile applies.
+            to: the alias of another storage, where the copy goes; None for this one.
+        Returns:
+            The name that the copy got.
+        Raises:
+            NotFound: there is no such file.
+            ReadOnly: the files of the profile that gets the copy are not to be changed.
+            InvalidName: no file can have this name.
+            BackendError: B2 refused or failed.
+        """
+        from b2router.b2 import versions
+
+        target = type(self)(to) if to is not None else self
+        target._writable()
+        place, found, there = self._place(), self._stat(name), target._place()
+        is_one_account = place.session is there.session
+        if not is_one_account or target.profile.naming == "content_hash":
+            with self.open(name) as file:
+                content: File[Any] = File(file)
+                content.content_type = found.content_type  # type: ignore[attr-defined]
+                return target.save(new_name, content)
+        with target._reserving():
+            made_name = target.get_available_name(new_name)
+            key = target._key(made_name)
+            there.metadata.saved(key, versions.copy_to(place, found, there, key))
+        return made_name
+
+    def move(self, name: str, new_name: str, *, to: str | None = None) -> str:
+        """Copy a file, then delete it here, as the profile's `on_delete` says. If that fails, both are there.
+
+        Args, Returns, Raises: see `copy`; `ReadOnly` also when the files of this profile are not to be changed.
+        """
+        self._writable()
+        made_name = self.copy(name, new_name, to=to)
+        self.delete(name)
+        return made_name
+
+    def _writable(self) -> None:
+        if self.profile.read_only:
+            raise ReadOnly(
+                f"The profile '{self.profile.name}' is declared read_only: the site does not change its files."
+            )
+
+    @contextmanager
+    def _reserving(self) -> Iterator[None]:
+        """Names that are found free inside stay reserved until the end."""
+        reserved: list[str] = []
+        token = _reserved.set(reserved)
+        try:
+            yield
+        finally:
+            _reserved.reset(token)
+            if reserved:
+                held = self._place().reservations
+                for key in reserved:
+                    held.give_back(key)
+
+    def _is_reserved(self, name: str) -> bool:
+        """Reserve a name for the save that goes on; False when another one has it. Outside of a save, nothing is."""
+        reserved = _reserved.get()
+        if reserved is None:
+            return True
+        key = self._key(name)
+        if not self._place().reservations.take(key):
+            return False
+        reserved.append(key)
+        return True
+
+    def _place(self) -> Place:
+        return current_router().place(self.profile)
+
+    def _key(self, name: str) -> str:
+        return names.key(self.profile.location, name)
+
+    def _stat(self, name: str) -> StoredFile:
+        from b2router.b2 import budget
+
+        key, place = self._key(name), self._place()
+        with budget.limited(budget.of_storage_call(place.session.limits)):
+            file = place.file(key)
+            return file.remembered or file.look()

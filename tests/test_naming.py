@@ -1,0 +1,232 @@
+"""Which name a new file gets, and that two who want the same one both keep their file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import multiprocessing
+import os
+import re
+import threading
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.base import ContentFile, File
+from hypothesis import given
+from hypothesis import strategies as st
+
+from b2router import get_storage, naming
+from b2router.b2 import reservations
+from b2router.b2.reservations import Reservations
+from b2router.emulator import Emulator
+from b2router.errors import ReadOnly, Unavailable
+from tests.conftest import Configure
+
+HELLO = hashlib.sha256(b"hello").hexdigest()[:32]
+
+
+def test_a_name_by_chance_keeps_folder_and_extension() -> None:
+    assert re.fullmatch(r"a/b/[0-9a-f]{32}\.pdf", naming.unique("a/b/May 2026.x.pdf"))
+    assert re.fullmatch(r"[0-9a-f]{32}", naming.unique("README"))
+    assert naming.unique("a.txt") != naming.unique("a.txt")
+
+
+def test_a_name_by_content_stands_for_it() -> None:
+    assert naming.by_content("css/app.css", HELLO) == f"css/app.{HELLO}.css"
+    assert naming.by_content("README", HELLO) == f"README.{HELLO}"
+
+
+@pytest.mark.parametrize(
+    "made", [naming.unique, lambda name, n: naming.by_content(name, HELLO, n)], ids=["uuid", "hash"]
+)
+def test_a_name_that_does_not_fit_is_refused(made: Any) -> None:
+    with pytest.raises(SuspiciousFileOperation, match='sufficient "max_length"'):
+        made("folder/name.txt", 30)
+
+
+@given(st.from_regex(r"[a-z/]{1,40}\.[a-z]{1,5}", fullmatch=True), st.integers(40, 100))
+def test_names_fit_when_they_can(name: str, max_length: int) -> None:
+    try:
+        assert len(naming.by_content(name, HELLO, max_length)) <= max_length
+    except SuspiciousFileOperation:
+        assert len(name.rpartition("/")[0]) + 32 + 7 > max_length
+
+
+def test_an_extension_that_is_none_is_part_of_the_stem() -> None:
+    assert naming.by_content("v1." + "x" * 40, HELLO) == f"v1.{'x' * 40}.{HELLO}"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected", "calls"),
+    [
+        ("suffix", r"a\.txt", {"head": 1, "b2_upload_file": 1}),
+        ("uuid", r"[0-9a-f]{32}\.txt", {"b2_upload_file": 1}),
+        ("content_hash", rf"a\.{HELLO}\.txt", {"b2_upload_file": 1}),
+        ("overwrite", r"a\.txt", {"b2_upload_file": 1}),
+    ],
+)
+def test_where_no_name_can_be_taken_none_is_asked_for(
+    strategy: str, expected: str, calls: dict[str, int], configure: Configure, emulator: Emulator
+) -> None:
+    configure(staff={"naming": strategy})
+    storage = get_storage("staff")
+    storage.save("warm", ContentFile(b"x"))
+    emulator.reset_counts()
+    name = storage.save("a.txt", ContentFile(b"hello"))
+    assert re.fullmatch(expected, name)
+    assert emulator.calls() == calls
+    assert storage.open(name).read() == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "first", "second"),
+    [
+        ("suffix", b"one", b"two"),
+        ("uuid", b"one", b"two"),
+        ("content_hash", b"one", b"two"),
+        ("overwrite", b"two", b"two"),
+    ],
+)
+def test_what_becomes_of_a_name_that_is_taken(strategy: str, first: bytes, second: bytes, configure: Configure) -> None:
+    configure(staff={"naming": strategy})
+    storage = get_storage("staff")
+    names = [storage.save("a.txt", ContentFile(content)) for content in (b"one", b"two")]
+    assert [storage.open(name).read() for name in names] == [first, second]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(lambda: ContentFile(b"hello"), id="bytes"),
+        pytest.param(lambda: ContentFile("hello"), id="text"),
+        pytest.param(lambda: io.BytesIO(b"hello"), id="a stream"),
+        pytest.param(lambda: File(os.fdopen(_pipe(b"hello"), "rb"), "a.txt"), id="a pipe"),
+    ],
+)
+def test_every_source_can_be_named_by_its_content(content: Any, configure: Configure) -> None:
+    configure(staff={"naming": "content_hash"})
+    storage = get_storage("staff")
+    source = content()
+    assert storage.save("a.txt", source) == f"a.{HELLO}.txt"
+    source.close()
+    assert storage.open(f"a.{HELLO}.txt").read() == b"hello"
+
+
+def _pipe(content: bytes) -> int:
+    end, other = os.pipe()
+    os.write(other, content)
+    os.close(other)
+    return end
+
+
+def test_a_name_that_is_too_long_is_shortened_by_every_strategy(configure: Configure) -> None:
+    for strategy in ("suffix", "content_hash", "overwrite"):
+        configure(staff={"naming": strategy})
+        assert len(get_storage("staff").save("x" * 80 + ".txt", ContentFile(b"x"), max_length=60)) <= 60
+
+
+# Several who want the same name
+
+
+def test_threads_that_save_one_name_all_keep_their_file(configure: Configure) -> None:
+    storage, barrier, saved = get_storage("staff"), threading.Barrier(8), {}
+
+    def save(number: int) -> None:
+        barrier.wait()
+        saved[storage.save("a.txt", ContentFile(str(number)))] = number
+
+    threads = [threading.Thread(target=save, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(saved) == 8
+    assert {name: int(storage.open(name).read()) for name in saved} == saved
+
+
+def _save_often(barrier: Any, results: Any, number: int) -> None:
+    storage = get_storage("staff")
+    for turn in range(20):
+        barrier.wait()
+        results.put((storage.save(f"{turn}.txt", ContentFile(f"{number} {turn}")), f"{number} {turn}"))
+
+
+def test_processes_that_save_one_name_all_keep_their_file(configure: Configure) -> None:
+    """On one host, without a cache that they share."""
+    forks = multiprocessing.get_context("fork")
+    barrier, results = forks.Barrier(2), forks.Queue()
+    processes = [forks.Process(target=_save_often, args=(barrier, results, number)) for number in range(2)]
+    for process in processes:
+        process.start()
+    saved = dict(results.get(timeout=60) for _ in range(40))
+    for process in processes:
+        process.join()
+    assert len(saved) == 40
+    storage = get_storage("staff")
+    assert {name: storage.open(name).read().decode() for name in saved} == saved
+
+
+def test_hosts_that_share_a_cache_reserve_names_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from b2router.b2.shelves import CacheShelf
+
+    monkeypatch.setattr(CacheShelf, "is_local", False)
+    cache.clear()
+    shelf = CacheShelf("default")
+    one = Reservations(("realm", "account", "bucket"), shelf)
+    assert one.take("a.txt")
+    monkeypatch.setattr(reservations, "_host", reservations._Host())  # another host
+    other = Reservations(("realm", "account", "bucket"), shelf)
+    assert (other.take("a.txt"), other.take("b.txt")) == (False, True)
+    one.give_back("a.txt")
+    assert other.take("a.txt")
+
+
+def test_a_save_that_fails_gives_the_name_back(configure: Configure, emulator: Emulator) -> None:
+    storage = get_storage("staff")
+    emulator.fail("b2_upload_file", status=400, code="bad_request")
+    with pytest.raises(OSError, match="B2"):
+        storage.save("a.txt", ContentFile(b"x"))
+    emulator.fail("head", status=503, times=100)
+    with pytest.raises(Unavailable):
+        storage.save("b.txt", ContentFile(b"x"))
+    emulator.clear_faults()
+    assert (storage.save("a.txt", ContentFile(b"x")), storage.save("b.txt", ContentFile(b"x"))) == ("a.txt", "b.txt")
+
+
+def test_without_a_place_for_locks_saving_goes_on(monkeypatch: pytest.MonkeyPatch, configure: Configure) -> None:
+    monkeypatch.setattr(reservations, "_host", reservations._Host())
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    assert get_storage("staff").save("a.txt", ContentFile(b"x")) == "a.txt"
+
+
+def test_asking_for_a_name_outside_of_a_save_reserves_nothing(configure: Configure) -> None:
+    storage = get_storage("staff")
+    assert [storage.get_available_name("a.txt") for _ in range(2)] == ["a.txt", "a.txt"]
+
+
+# Files that are not to be changed
+
+
+def test_a_profile_that_is_read_only_is_only_read(configure: Configure, emulator: Emulator) -> None:
+    get_storage("staff").save("a.txt", ContentFile(b"hello"))
+    configure(staff={"read_only": True})
+    storage = get_storage("staff")
+    emulator.reset_counts()
+    for change in (
+        lambda: storage.save("b.txt", ContentFile(b"x")),
+        lambda: storage.delete("a.txt"),
+        lambda: storage.open("a.txt", "wb"),
+        lambda: storage.open("a.txt", "ab"),
+        lambda: storage.purge("a.txt"),
+        lambda: storage.restore("a.txt"),
+        lambda: storage.move("a.txt", "b.txt", to="public"),
+        lambda: storage.copy("a.txt", "b.txt"),
+        lambda: get_storage("public").copy("a.txt", "b.txt", to="staff"),
+    ):
+        with pytest.raises(ReadOnly, match="'staff' is declared read_only"):
+            change()
+    assert emulator.calls() == {}
+    assert isinstance(ReadOnly("x"), PermissionError)
+    assert storage.open("a.txt").read() == b"hello"
