@@ -152,7 +152,7 @@ def _signed_cdn_address(profile: BucketProfile, delivery: CdnDelivery, name: str
     """An address at the CDN; None when none can be signed that opens this file alone."""
     if delivery.signing is None:
         return None
-    address = cdn_address(profile, delivery.base_url, name)
+    address = cdn_address(profile, delivery, name)
     return cdn_signing.signed(delivery.signing, address, signing.window(expires_in_s, time.time()))
 
 
