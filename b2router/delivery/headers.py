@@ -62,6 +62,8 @@ a wrong one, see 8.6."""
 _TYPE = re.compile(
     r"([a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*)\s*(?:;\s*charset=\"?([\w-]+)\"?\s*)?(?:;|$)"
 )
+_UNDECLARED = "b2/x-auto"
+"""What asks B2 to guess at upload; where it was stored as it is, nobody has said a type."""
 _HIDDEN = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 """Characters that turn the direction of writing, so that "exe.pdf" can look like "fdp.exe" in a save dialog."""
 
@@ -75,7 +77,7 @@ def for_file(profile: BucketProfile, name: str, stored: StoredFile) -> dict[str,
         stored: what B2 said.
     Source: RFC 9110, 8.3, 8.8; RFC 6266; RFC 9111, 5.2.2; Fetch standard, CORP and nosniff.
     """
-    media_type, content_type = _content_type(stored)
+    media_type, content_type = _content_type(stored, name)
     is_inline = media_type in INLINE_TYPES
     headers = {
         "Content-Type": content_type,
@@ -103,7 +105,7 @@ def by_name(profile: BucketProfile, name: str, download_as: str | None = None) -
     media_type = content_types.of_name(name)
     is_inline = media_type in INLINE_TYPES and download_as is None
     return {
-        "Content-Type": f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,
+        "Content-Type": _with_charset(media_type),
         "Content-Disposition": _disposition(download_as or name, is_inline=is_inline),
         "Cache-Control": _cache_control(profile),
     }
@@ -151,13 +153,21 @@ def _guards(profile: BucketProfile, *, is_inline: bool) -> dict[str, str]:
     return guards
 
 
-def _content_type(stored: StoredFile) -> tuple[str, str]:
-    """The type alone, and with its charset."""
+def _content_type(stored: StoredFile, name: str) -> tuple[str, str]:
+    """The type alone, and with its charset: as stored; by the name, where nothing is stored that is a type."""
     match = _TYPE.match(stored.content_type.strip().lower())
-    if match is None or match[1].startswith(("multipart/", "message/")):
+    if match is None or match[1] == _UNDECLARED:
+        media_type = content_types.of_name(name)
+        return media_type, _with_charset(media_type)
+    if match[1].startswith(("multipart/", "message/")):
         return content_types.UNKNOWN, content_types.UNKNOWN
-    charset = match[2] or ("utf-8" if match[1].startswith("text/") else None)  # browsers would take windows-1252
-    return match[1], f"{match[1]}; charset={charset}" if charset else match[1]
+    return match[1], _with_charset(match[1], match[2])
+
+
+def _with_charset(media_type: str, charset: str | None = None) -> str:
+    """Text whose charset nobody knows is UTF-8; browsers would take windows-1252."""
+    charset = charset or ("utf-8" if media_type.startswith("text/") else None)
+    return f"{media_type}; charset={charset}" if charset else media_type
 
 
 def _disposition(name: str, *, is_inline: bool) -> str:
