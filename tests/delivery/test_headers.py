@@ -10,7 +10,7 @@ import pytest
 
 from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
-from b2router.delivery.headers import INLINE_TYPES, for_denial, for_file
+from b2router.delivery.headers import INLINE_TYPES, by_name, for_denial, for_file, for_redirect
 
 STORED = StoredFile(
     key="a.txt",
@@ -69,7 +69,7 @@ def test_where_no_type_is_stored_the_name_decides(nothing: str, name: str, serve
     headers = for_file(profile(), name, replace(STORED, content_type=nothing))
     assert headers["Content-Type"] == served
     assert headers["Content-Disposition"] == f'{"inline" if is_shown else "attachment"}; filename="{name}"'
-    assert ("sandbox" in headers.get("Content-Security-Policy", "")) is not is_shown
+    assert ("sandbox" in headers["Content-Security-Policy"]) is not is_shown
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_where_no_type_is_stored_the_name_decides(nothing: str, name: str, serve
 def test_what_browsers_may_run_is_a_download_in_a_sandbox(active: str) -> None:
     headers = for_file(profile(), "a", replace(STORED, content_type=active))
     assert headers["Content-Disposition"].startswith("attachment")
-    assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'self'"
 
 
 @pytest.mark.parametrize("passive", sorted(INLINE_TYPES))
 def test_what_browsers_only_show_is_shown(passive: str) -> None:
     headers = for_file(profile(), "a", replace(STORED, content_type=passive))
     assert headers["Content-Disposition"].startswith("inline")
-    assert "Content-Security-Policy" not in headers
+    assert headers["Content-Security-Policy"] == "frame-ancestors 'self'"
 
 
 def test_no_type_that_runs_is_shown() -> None:
@@ -121,6 +121,33 @@ def test_the_disposition_names_the_file_and_nothing_else(name: str, disposition:
 )
 def test_only_what_anyone_may_read_is_for_shared_caches(rules: dict[str, Any], policy: str) -> None:
     assert header("Cache-Control", rules=profile(**rules)) == policy
+
+
+@pytest.mark.parametrize(
+    ("rule", "policy", "redirect"),
+    [
+        ({"max_age_s": 60}, "{}, max-age=60", "private, max-age=60"),
+        ({"max_age_s": 600}, "{}, max-age=600", "private, max-age=150"),
+        ({"max_age_s": 0}, "{}, no-cache", "private, no-store"),
+        ({"immutable": True}, "{}, max-age=31536000, immutable", "private, max-age=150"),
+        ({"immutable": True, "max_age_s": 60}, "{}, max-age=60, immutable", "private, max-age=60"),
+    ],
+)
+def test_a_rule_says_how_long_and_the_permission_for_whom(rule: dict[str, Any], policy: str, redirect: str) -> None:
+    """The same of the site, of B2 and of nginx; a redirect goes to an address that ends."""
+    for scope, permission in (("public", "public"), ("private", "staff")):
+        rules = profile(permission=permission, max_age_s=5, cache=[{"match": "*.txt", **rule}])
+        assert header("Cache-Control", rules=rules) == policy.format(scope)
+        assert by_name(rules, "a.txt")["Cache-Control"] == policy.format(scope)
+        assert header("Cache-Control", rules=rules, file="a.css") == f"{scope}, max-age=5"
+        assert for_redirect(rules, "a.txt", 150)["Cache-Control"] == redirect
+
+
+def test_what_nobody_may_keep_is_kept_by_nobody() -> None:
+    for expected, permission in (("no-store", "public"), ("private, no-store", "staff")):
+        rules = profile(permission=permission, cache=[{"no_store": True}])
+        assert header("Cache-Control", rules=rules) == by_name(rules, "a.txt")["Cache-Control"] == expected
+        assert for_redirect(rules, "a.txt", 150)["Cache-Control"] == "private, no-store"
 
 
 def test_a_protected_file_is_not_for_other_sites() -> None:
