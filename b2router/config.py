@@ -15,7 +15,9 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from b2router import grammar, names
+from b2router.caching import CachePolicy, CacheRule, CacheRules
 from b2router.errors import InvalidName, Problem
+from b2router.framing import Frames
 from b2router.grammar import AllOf, AnyOf, Not, Permission
 from b2router.limits import Limits
 from b2router.modes import (
@@ -38,6 +40,8 @@ __all__ = [
     "BackblazeConfig",
     "BucketProfile",
     "CacheAccountInfo",
+    "CachePolicy",
+    "CacheRule",
     "CdnDelivery",
     "CdnSigning",
     "DirectDelivery",
@@ -100,6 +104,10 @@ class BucketProfile(Model):
     missing_ttl_s: int = Field(default=5, ge=0, le=3600)
     """How long the site remembers that a visitor asked for a file that does not exist, in seconds; 0 asks B2 each
     time. Storages never believe it."""
+    cache: CacheRules = ()
+    """Other policies for files with certain names; the first rule that matches counts, else `max_age_s`."""
+    frames: Frames = "same-origin"
+    """Which pages may show a file in a frame: "same-origin", "deny", "any", or the site's own and a list of origins."""
     file_info: dict[str, str] = Field(default_factory=dict, max_length=50)
     """File information that B2 stores with every upload, such as {"b2-content-language": "de"}."""
 

@@ -12,9 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
 from math import prod
+from urllib.parse import urlsplit
 
-from b2router import ternary
-from b2router.config import AllOf, AnyOf, BackblazeConfig, BucketProfile, CdnDelivery, DirectDelivery, Not, Permission
+from b2router import modes, ternary
+from b2router.config import (
+    AllOf,
+    AnyOf,
+    BackblazeConfig,
+    BucketProfile,
+    CdnDelivery,
+    DirectDelivery,
+    Not,
+    Permission,
+)
 
 __all__ = ["Leak", "leaks"]
 
@@ -36,6 +46,7 @@ class Leak:
         address: how: "route b2/", "direct https://…", "cdn https://…".
         bucket: the bucket that both use.
         location: the key prefix that both reach, empty for the whole bucket.
+        is_by_address: whether the keys differ, but not the addresses that a CDN would know them by.
     """
 
     profile: str
@@ -43,6 +54,7 @@ class Leak:
     address: str
     bucket: str
     location: str
+    is_by_address: bool = False
 
     def __str__(self) -> str:
         part = f"the files under '{self.location}'" if self.location else "all files"
@@ -56,17 +68,44 @@ def leaks(config: BackblazeConfig) -> list[Leak]:
     """Every pair of profiles of which one opens the files of the other; empty when the declaration is safe.
 
     A route reaches the keys under its profile's location. A public address (direct or CDN) needs a public bucket, and
-    so reaches every key of it, whatever the location says.
+    so reaches every key of it, whatever the location says. What a CDN makes of an address is not known here: an
+    address that two profiles give out may stand for a file of either.
     """
-    found = []
+    found: list[Leak] = []
     for owning, through in permutations(config.profiles.values(), 2):
-        if owning.bucket.lower() != through.bucket.lower():
-            continue  # names are unique in B2, whatever key or address of a realm they are reached with
-        for address, reached, rule in _ways_in(through):
-            shared = _overlap(owning.location, reached)
-            if shared is not None and not _implies(rule, _formula(owning)):
-                found.append(Leak(owning.name, through.name, address, owning.bucket, shared))
+        found += list(_by_keys(owning, through)) or _by_addresses(owning, through)
     return found
+
+
+def _by_keys(owning: BucketProfile, through: BucketProfile) -> Iterator[Leak]:
+    if owning.bucket.lower() != through.bucket.lower():
+        return  # names are unique in B2, whatever key or address of a realm they are reached with
+    for address, reached, rule in _ways_in(through):
+        shared = _overlap(owning.location, reached)
+        if shared is not None and not _implies(rule, _formula(owning)):
+            yield Leak(owning.name, through.name, address, owning.bucket, shared)
+
+
+def _by_addresses(owning: BucketProfile, through: BucketProfile) -> list[Leak]:
+    """What is signed for one profile opens the other's address, when both are signed alike; what is open opens it."""
+    lock, key = owning.delivery, through.delivery
+    if not isinstance(lock, CdnDelivery) or lock.signing is None or not isinstance(key, CdnDelivery | DirectDelivery):
+        return []
+    rule: Formula = "public"
+    if isinstance(key, CdnDelivery) and key.signing is not None:
+        if (lock.signing.scheme, lock.signing.secret) != (key.signing.scheme, key.signing.secret):
+            return []
+        rule = _formula(through)
+    if _overlap(_beginning(owning, lock), _beginning(through, key)) is None or _implies(rule, _formula(owning)):
+        return []
+    address = f"{key.mode} {key.base_url}"
+    return [Leak(owning.name, through.name, address, owning.bucket, owning.location, is_by_address=True)]
+
+
+def _beginning(profile: BucketProfile, delivery: CdnDelivery | DirectDelivery) -> str:
+    """What the public or signed addresses of a profile begin with, in one spelling."""
+    address = urlsplit(modes.before_names(delivery.base_url, delivery.path, profile.bucket, profile.location))
+    return f"{address.hostname}:{address.port or {'http': 80, 'https': 443}[address.scheme]}{address.path}"
 
 
 def _ways_in(profile: BucketProfile) -> Iterator[tuple[str, str, Formula]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,6 +20,7 @@ __all__ = [
     "DirectDelivery",
     "ProxyDelivery",
     "RedirectDelivery",
+    "before_names",
 ]
 
 
@@ -58,13 +59,34 @@ class AccelDelivery(Model):
     """The internal location of nginx, as `manage.py b2router nginx` prints it; the site can have no page below it."""
 
 
+def _path(value: str) -> str:
+    """A template of paths that no two names share: the name is last, and whole segments stand before it."""
+    known = re.fullmatch(r"(?:(?:[A-Za-z0-9._~-]|\{bucket\})+/|\{location\})*\{name\}", value) is not None
+    once = value.count("{bucket}") <= 1 and value.count("{location}") <= 1
+    if not known or not once or {".", ".."} & set(value.replace("{location}", "").split("/")):
+        raise PydanticCustomError(
+            "path",
+            "expected segments of letters, digits, -._~, {bucket} and {location}, each at most once, and then "
+            "{name}, such as '{location}{name}' or 'assets/{name}'",
+        )
+    return value
+
+
+def _direct_path(value: str) -> str:
+    if not _path(value).endswith("{location}{name}"):
+        raise PydanticCustomError("path", "expected it to end with '{location}{name}': B2 knows a file by both of them")
+    return value
+
+
 class DirectDelivery(Model):
     """Browsers fetch from B2 itself; the bucket is public."""
 
     mode: Literal["direct"]
     """Addresses point at B2."""
     base_url: WebAddress
-    """B2's download host for the account, such as "https://f004.backblazeb2.com"; "/file/<bucket>/" is added."""
+    """B2's download host for the account, such as "https://f004.backblazeb2.com"."""
+    path: Annotated[str, AfterValidator(_direct_path)] = "file/{bucket}/{location}{name}"
+    """What follows it: {bucket}, and {location}{name}, which B2 needs whole, at the end."""
 
 
 class CdnSigning(Model):
@@ -84,7 +106,9 @@ class CdnDelivery(Model):
     mode: Literal["cdn"]
     """Addresses point at the CDN."""
     base_url: WebAddress
-    """What the CDN puts before a file's key, such as "https://cdn.example.com/"."""
+    """Where the CDN is, such as "https://cdn.example.com/"."""
+    path: Annotated[str, AfterValidator(_path)] = "{location}{name}"
+    """What follows it, as the CDN maps it to the bucket: {bucket}, {location}, and {name}, with which it ends."""
     signing: CdnSigning | None = None
     """How addresses are signed, so that the CDN hands out nothing else; without it, they are open to anyone."""
 
@@ -104,3 +128,16 @@ Delivery = Annotated[
     Field(discriminator="mode"),
     BeforeValidator(_delivery_mode),
 ]
+
+
+def before_names(base_url: str, path: str, bucket: str, location: str) -> str:
+    """What all public or signed addresses of a profile begin with; percent-encoded, ending with "/".
+
+    Args:
+        base_url: of its delivery.
+        path: template of its delivery.
+        bucket: of the profile.
+        location: of the profile.
+    """
+    before = path.removesuffix("{name}").replace("{bucket}", bucket)
+    return base_url + before.replace("{location}", quote(location, safe="/"))

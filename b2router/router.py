@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from b2router.b2.place import Place
     from b2router.b2.session import Session
     from b2router.config import BackblazeConfig, BucketProfile
+    from b2router.isolation import Leak
 
 __all__ = ["Router", "Target", "current_router", "isolation_problems", "reload"]
 
@@ -126,12 +127,17 @@ def isolation_problems(config: BackblazeConfig) -> list[Problem]:
             "leak",
             f"profiles.{leak.profile}",
             f"{leak}.",
-            f"Give '{leak.profile}' and '{leak.through}' a bucket each, or locations that do not contain each other"
-            f"{' (a public address opens its whole bucket)' if '://' in leak.address else ''}, "
-            f"or make '{leak.through}' at least as strict.",
+            f"Give '{leak.profile}' and '{leak.through}' {_apart(leak)}, or make '{leak.through}' at least as strict.",
         )
         for leak in isolation.leaks(config)
     ]
+
+
+def _apart(leak: Leak) -> str:
+    if leak.is_by_address:
+        return "addresses of their own at the CDN (by base_url, path or the secret that signs)"
+    opens_all = " (a public address opens its whole bucket)" if "://" in leak.address else ""
+    return f"a bucket each, or locations that do not contain each other{opens_all}"
 
 
 _lock = threading.Lock()

@@ -329,7 +329,7 @@ def _path_in(values: Any, loc: tuple[int | str, ...], *, missing: bool) -> Path:
     return tuple(path)
 
 
-_SHOWN = frozenset({"bucket", "location", "max_age_s", "on_denied", "owner", "permission", "route"})
+_SHOWN = frozenset({"bucket", "cache", "frames", "location", "max_age_s", "on_denied", "owner", "permission", "route"})
 """Keys of a profile whose values an error may show. Others may hold a secret that was put into the wrong place."""
 
 

@@ -67,7 +67,7 @@ def _realm(value: str) -> str:
 Realm = Annotated[str, AfterValidator(_realm)]
 
 
-def error_at(code: str, loc: tuple[str, ...], text: str) -> InitErrorDetails:
+def error_at(code: str, loc: tuple[str | int, ...], text: str) -> InitErrorDetails:
     """One error at a place below the model that finds it, for `ValidationError.from_exception_data`."""
     return InitErrorDetails(type=PydanticCustomError(code, "{text}", {"text": text}), loc=loc, input=None)
 

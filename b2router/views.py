@@ -16,13 +16,14 @@ from django.views.decorators.csrf import csrf_exempt
 
 from b2router import names, permissions, shares
 from b2router.delivery import response
+from b2router.delivery.presentation import Disposition, Presentation
 from b2router.errors import InvalidName
 from b2router.router import Target, current_router
 
 if TYPE_CHECKING:
     from django.db.models import Model
 
-    from b2router.config import BucketProfile
+    from b2router.config import BucketProfile, CachePolicy
 
 __all__ = ["proxy", "serve"]
 
@@ -40,27 +41,43 @@ def proxy(request: HttpRequest, target: Target) -> HttpResponseBase:
 proxy.login_required = False  # type: ignore[attr-defined]  # the profile's permission decides, not LoginRequiredMiddleware
 
 
-def serve(request: HttpRequest, profile: str, name: str, *, download_as: str | None = None) -> HttpResponseBase:
+def serve(
+    request: HttpRequest,
+    profile: str,
+    name: str,
+    *,
+    download_as: str | None = None,
+    disposition: Disposition | None = None,
+    cache: CachePolicy | None = None,
+) -> HttpResponseBase:
     """Answer a request for one file, as the profile's rules say: for a site's own view.
 
     Args:
         request: what the visitor sent.
         profile: the profile's name, or an alias.
         name: the file name, relative to the profile's location.
-        download_as: the name to save the file under, as a download whatever its type; None for its own.
+        download_as: the name to save the file under; None for its own. A download whatever its type, unless
+            `disposition` says that it is to be shown.
+        disposition: "inline" to have it shown, "attachment" to have it saved; None to have shown what is safe to show.
+            Types that browsers run are shown in a sandbox, where nothing of them runs.
+        cache: how long it may be kept; None for what the profile says. Who may keep it follows from the permission.
     Returns:
-        The file; or a redirect to the login page, 403, 404, 405, 502 or 503, with fixed texts.
+        The file; or a redirect to the login page, 403, 404, 405, 502 or 503, with fixed texts. Where the profile is
+        delivered from elsewhere and what is wanted cannot be had there, the site streams the file.
     Raises:
         ConfigError: there is no such profile, or the configuration cannot be used.
+        ValueError: there is no such disposition, or `download_as` holds control characters.
     """
     rules = current_router().profile(profile)
-    answer = _answer(request, rules, name, download_as)
+    answer = _answer(request, rules, name, Presentation(download_as, disposition, cache))
+    if "X-Frame-Options" not in response.denial_headers(rules):  # or XFrameOptionsMiddleware would put in its own
+        answer.xframe_options_exempt = True  # type: ignore[attr-defined]  # Django looks for it, and declares it not
     if not permissions.needs_user(rules.permission):
         _keep_the_same_for_all(request, answer)
     return answer
 
 
-def _answer(request: HttpRequest, rules: BucketProfile, name: str, download_as: str | None) -> HttpResponseBase:
+def _answer(request: HttpRequest, rules: BucketProfile, name: str, shown: Presentation) -> HttpResponseBase:
     if request.method == "OPTIONS":
         return _allow(HttpResponse(status=204, headers=response.denial_headers(rules)))
     if request.method not in ("GET", "HEAD"):
@@ -80,10 +97,12 @@ def _answer(request: HttpRequest, rules: BucketProfile, name: str, download_as: 
     if file.is_owned and file.row is None:
         return response.plain(rules, 404)
     if share is not None:
-        answer = response.respond(request, rules, name, download_as=share.download_as, is_shared=True)
+        if share.download_as is not None:
+            shown = Presentation(share.download_as, cache=shown.cache)
+        answer = response.respond(request, rules, name, shown=shown, is_shared=True)
         answer["Referrer-Policy"] = "no-referrer"  # the address of this page opens it
         return answer
-    return response.respond(request, rules, name, download_as=download_as)
+    return response.respond(request, rules, name, shown=shown)
 
 
 def _share(request: HttpRequest, profile: BucketProfile, name: str) -> shares.Share | None:

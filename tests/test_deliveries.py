@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, run_checks
+from django.core.exceptions import SuspiciousFileOperation
 from django.test import override_settings
 
+from b2router import get_storage
 from b2router.config import BackblazeConfig, BucketProfile, CdnDelivery
 from b2router.errors import ConfigError
 from b2router.isolation import leaks
@@ -240,3 +242,130 @@ def test_the_secret_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatc
     assert found.signing is not None
     assert found.signing.secret.get_secret_value() == "canary-from-outside"
     assert "canary" not in f"{found!r} {found} {found.model_dump_json()}"
+
+
+# Paths of public and signed addresses
+
+
+CDN = {"mode": "cdn", "base_url": "https://cdn.example.com/media"}
+DIRECT = {"mode": "direct", "base_url": "https://f004.backblazeb2.com"}
+
+
+@pytest.mark.parametrize(
+    ("delivery", "expected"),
+    [
+        pytest.param(CDN, "https://cdn.example.com/media/pub/%C3%BC/a%20b.txt", id="the key"),
+        pytest.param({**CDN, "path": "{name}"}, "https://cdn.example.com/media/a%20b.txt", id="the name alone"),
+        pytest.param({**CDN, "path": "assets/{name}"}, "https://cdn.example.com/media/assets/a%20b.txt", id="a folder"),
+        pytest.param(
+            {**CDN, "path": "{bucket}/{location}v2/{name}"},
+            "https://cdn.example.com/media/acme-shared/pub/%C3%BC/v2/a%20b.txt",
+            id="all of them",
+        ),
+        pytest.param(
+            DIRECT, "https://f004.backblazeb2.com/file/acme-shared/pub/%C3%BC/a%20b.txt", id="B2's download host"
+        ),
+        pytest.param(
+            {
+                "mode": "direct",
+                "base_url": "https://s3.us-west-004.backblazeb2.com",
+                "path": "{bucket}/{location}{name}",
+            },
+            "https://s3.us-west-004.backblazeb2.com/acme-shared/pub/%C3%BC/a%20b.txt",
+            id="B2's S3 host",
+        ),
+    ],
+)
+def test_an_address_follows_its_template(delivery: dict[str, Any], expected: str) -> None:
+    config = {**KEYS, "profiles": {"x": profile("public", delivery, location="pub/ü/")}}
+    with override_settings(BACKBLAZE_CONFIG=config):
+        assert get_storage("x").url("a b.txt") == expected
+        with pytest.raises(SuspiciousFileOperation):
+            get_storage("x").url("../a.txt")
+
+
+def test_without_a_location_there_is_nothing_in_its_place() -> None:
+    config = {**KEYS, "profiles": {"x": profile("public", {**CDN, "path": "{bucket}/{location}{name}"})}}
+    with override_settings(BACKBLAZE_CONFIG=config):
+        assert get_storage("x").url("{bucket}/{name}") == (
+            "https://cdn.example.com/media/acme-shared/%7Bbucket%7D/%7Bname%7D"
+        )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "assets/", "{name}/", "{name}/x", "{name}.jpg", "{name}{name}", "/{name}", "a//{name}", "../{name}"),
+        *("a/./{name}", "x-{name}", "x{location}{name}", "{bucket}{name}", "{location}x{name}", "{location}/{name}"),
+        *("{location}{location}{name}", "{bucket}/{bucket}/{name}", "{key}", "{name!r}", "{name.x}", "{{name}}"),
+        *("a b/{name}", "a?x={name}", "#/{name}", "a%2fb/{name}", "ü/{name}", "a/{name}\n", "a\\{name}"),
+    ],
+)
+def test_two_names_never_share_an_address(path: str) -> None:
+    text = problem(x=profile("public", {**CDN, "path": path}))
+    assert "profiles.x.delivery.path" in text
+    assert "such as '{location}{name}' or 'assets/{name}'" in text
+
+
+@pytest.mark.parametrize("path", ["file/{bucket}/{name}", "{name}", "{location}v2/{name}"])
+def test_b2_itself_needs_the_key(path: str) -> None:
+    text = problem(x=profile("public", {**DIRECT, "path": path}))
+    assert "expected it to end with '{location}{name}': B2 knows a file by both of them" in text
+
+
+def test_a_path_does_not_hide_what_a_public_address_opens() -> None:
+    """Whatever the CDN makes of it, the bucket behind it is public."""
+    for path in ("{name}", "pub/{name}"):
+        public = profile("public", {**CDN, "path": path}, location="pub/")
+        assert found_leaks(staff=profile("staff", location="staff/"), cdn=public) == [
+            ("staff", "cdn", "cdn https://cdn.example.com/media/")
+        ]
+
+
+SIGNED = {**CDN, "signing": {"scheme": "bunny", "secret": "canary-secret"}}
+
+
+@pytest.mark.parametrize(
+    ("members", "staff", "leaking"),
+    [
+        pytest.param({}, {}, True, id="the same addresses for two buckets"),
+        pytest.param({"location": "m/"}, {"location": "s/"}, False, id="locations apart"),
+        pytest.param({"location": "m/", "path": "{name}"}, {"location": "s/"}, True, id="one template drops it"),
+        pytest.param({"path": "m/{name}"}, {"path": "s/{name}"}, False, id="templates apart"),
+        pytest.param({"path": "m/{name}"}, {"path": "members/{name}"}, False, id="letters in common"),
+        pytest.param({"path": "{bucket}/{name}"}, {"path": "{bucket}/{name}"}, False, id="buckets apart"),
+        pytest.param({"base_url": "https://CDN.example.com:443/media"}, {}, True, id="another spelling of the host"),
+        pytest.param({"base_url": "https://cdn.example.com"}, {"path": "x/{name}"}, True, id="a folder around it"),
+        pytest.param({"base_url": "https://m.example.com"}, {}, False, id="hosts apart"),
+        pytest.param({"secret": "canary-other"}, {}, False, id="another secret"),
+        pytest.param({"permission": "staff"}, {}, False, id="the same people"),
+        pytest.param({"permission": None}, {}, False, id="nobody is given an address"),
+        pytest.param({"permission": "public", "signing": None}, {}, True, id="open to anyone"),
+    ],
+)
+def test_an_address_is_of_one_profile(members: dict[str, Any], staff: dict[str, Any], *, leaking: bool) -> None:
+    """The CDN has one file at an address. Who gets it signed for one profile must not open another's by it."""
+
+    def declared(bucket: str, permission: str, values: dict[str, Any]) -> dict[str, Any]:
+        delivery = {**SIGNED, **{key: values[key] for key in ("base_url", "path", "signing") if key in values}}
+        if "secret" in values:
+            delivery["signing"] = {"scheme": "bunny", "secret": values["secret"]}
+        rest = {key: values[key] for key in ("location", "permission") if key in values}
+        return {**profile(permission, delivery, bucket=bucket), **rest}
+
+    found = leaks(
+        configured(
+            members=declared("acme-members", "authenticated", members), staff=declared("acme-staff", "staff", staff)
+        )
+    )
+    through_members = [(leak.profile, leak.is_by_address) for leak in found if leak.through == "members"]
+    assert through_members == ([("staff", True)] if leaking else [])
+
+
+def test_what_to_do_about_a_shared_address_is_said() -> None:
+    messages = checked(
+        members=profile("authenticated", SIGNED, route="m/"),
+        staff=profile("staff", SIGNED, bucket="acme-staff", route="s/"),
+    )
+    assert [message.id for message in messages] == ["b2router.E007"]
+    assert "addresses of their own at the CDN (by base_url, path or the secret that signs)" in str(messages[0].hint)

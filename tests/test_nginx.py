@@ -124,6 +124,7 @@ def config(b2: Emulator) -> dict[str, Any]:
                 "permission": "public",
                 "delivery": {"mode": "accel"},
                 "max_age_s": 60,
+                "cache": [{"hashed": True, "immutable": True}, {"match": "now/**", "no_store": True}],
                 "file_info": {"color": "blue", "b2-content-disposition": "inline; filename=evil.html"},
             },
             "logged_in": {
@@ -131,6 +132,8 @@ def config(b2: Emulator) -> dict[str, Any]:
                 "route": "b2l/",
                 "permission": "tests.test_nginx.has_badge",
                 "delivery": {"mode": "accel"},
+                "cache": [{"hashed": True, "immutable": True}, {"match": "now/**", "no_store": True}],
+                "frames": ["https://partner.example"],
             },
         },
     }
@@ -146,6 +149,9 @@ def _stored(config: dict[str, Any]) -> Iterator[None]:
         get_storage("public").save("page.html", ContentFile(b"<script>alert(1)</script>"))
         get_storage("public").save("fake.png", _declared(b"<script>alert(1)</script>", "text/html"))
         get_storage("logged_in").save("secret.txt", ContentFile(b"for members"))
+        for alias in ("public", "logged_in"):
+            for name in ("app.55e7cbb9ba48.css", "now/state.json"):
+                get_storage(alias).save(name, ContentFile(b"x"))
     close_all()
     yield
     close_all()
@@ -333,6 +339,7 @@ def test_a_get_is_one_call_and_comes_as_the_site_decided(site: Site) -> None:
         "accept-ranges": "bytes",
         "x-content-type-options": "nosniff",
         "x-frame-options": "SAMEORIGIN",
+        "content-security-policy": "frame-ancestors 'self'",
         "cross-origin-opener-policy": "same-origin",
         "referrer-policy": "no-referrer",
     }
@@ -343,6 +350,38 @@ def test_a_protected_file_stays_private(site: Site) -> None:
     assert (answer.status, answer.body) == (200, b"for members")
     assert answer.headers["cache-control"] == "private, private, no-cache"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    ("path", "policy"),
+    [
+        ("/b2/app.55e7cbb9ba48.css", "public, max-age=31536000, immutable"),
+        ("/b2/now/state.json", "no-store"),
+        ("/b2l/app.55e7cbb9ba48.css", "private, private, max-age=31536000, immutable"),
+        ("/b2l/now/state.json", "private, private, no-store"),
+    ],
+)
+def test_a_file_is_kept_as_the_rule_for_its_name_says(site: Site, path: str, policy: str) -> None:
+    answer = site.ask(path, X_Badge="yes")
+    assert (answer.status, answer.headers["cache-control"]) == (200, policy)
+
+
+def test_frames_are_as_the_profile_says_with_and_without_a_file(site: Site) -> None:
+    """Or whether a page can show the answer in a frame would tell whether there is a file."""
+    whole = site.ask("/b2l/secret.txt", X_Badge="yes")
+    answers = {
+        200: whole,
+        206: site.ask("/b2l/secret.txt", X_Badge="yes", Range="bytes=0-1"),
+        304: site.ask("/b2l/secret.txt", X_Badge="yes", If_None_Match=whole.headers["etag"]),
+        404: site.ask("/b2l/none.txt", X_Badge="yes"),
+        416: site.ask("/b2l/secret.txt", X_Badge="yes", Range="bytes=900-"),
+        403: site.ask("/b2l/secret.txt", Accept="application/json"),
+    }
+    assert {status: answer.status for status, answer in answers.items()} == {status: status for status in answers}
+    for answer in answers.values():
+        assert answer.headers["content-security-policy"] == "frame-ancestors 'self' https://partner.example"
+        assert "x-frame-options" not in answer.headers
+    assert site.ask("/b2/none.png").headers["x-frame-options"] == "SAMEORIGIN"
 
 
 def test_who_may_not_read_costs_nothing(site: Site) -> None:
@@ -425,7 +464,7 @@ def test_active_content_stays_locked_up(site: Site, name: str, content_type: str
     assert answer.headers["content-disposition"] == disposition
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers.get("content-security-policy") == (
-        "sandbox; default-src 'none'" if name == "page.html" else None
+        "sandbox; default-src 'none'; frame-ancestors 'self'" if name == "page.html" else "frame-ancestors 'self'"
     )
 
 

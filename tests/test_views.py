@@ -365,6 +365,7 @@ def test_a_public_file_has_exactly_these_headers(configure: Configure, client: R
         "Cache-Control": "public, max-age=3600",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "SAMEORIGIN",
+        "Content-Security-Policy": "frame-ancestors 'self'",
         "Cross-Origin-Opener-Policy": "same-origin",  # SecurityMiddleware's
         "Referrer-Policy": "same-origin",  # SecurityMiddleware's
     }
@@ -451,7 +452,7 @@ def test_active_content_is_downloaded_and_locked_up(
     answer = client.get(f"/b2/{name}")
     assert answer["Content-Type"] == served
     assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
-    assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'self'"
     assert answer["X-Content-Type-Options"] == "nosniff"
 
 

@@ -18,6 +18,7 @@ from django.http import HttpResponse
 
 from b2router.config import AccelDelivery, BucketProfile
 from b2router.delivery import headers
+from b2router.delivery.presentation import AS_DECLARED, Presentation
 from b2router.delivery.redirect import s3_address
 
 __all__ = ["CARRIED", "FORWARDED", "LIFE_S", "through_nginx"]
@@ -46,7 +47,7 @@ FORWARDED = (
 
 
 def through_nginx(
-    profile: BucketProfile, name: str, method: Literal["GET", "HEAD"], *, download_as: str | None = None
+    profile: BucketProfile, name: str, method: Literal["GET", "HEAD"], shown: Presentation = AS_DECLARED
 ) -> HttpResponse | None:
     """The answer that makes nginx deliver a file.
 
@@ -54,7 +55,7 @@ def through_nginx(
         profile: whose file it is.
         name: the file name, which has passed the gate.
         method: of the request; the address is for the same.
-        download_as: the name to save the file under; None for its own.
+        shown: what the site's own code wants to be other than usual.
     Returns:
         None when the profile is not delivered by nginx.
     Raises:
@@ -63,14 +64,14 @@ def through_nginx(
     """
     if not isinstance(profile.delivery, AccelDelivery):
         return None
-    said = headers.by_name(profile, name, download_as)
+    said = headers.by_name(profile, name, shown)
     response = HttpResponse(
         status=302,
         headers={
-            "Location": s3_address(profile, name, LIFE_S, method=method, download_as=download_as),
+            "Location": s3_address(profile, name, LIFE_S, method=method, shown=shown),
             "X-Accel-Redirect": profile.delivery.internal,
             **{carrier: said[field] for field, carrier in CARRIED.items()},
-            **headers.guards_by_name(profile, name, download_as),
+            **headers.guards_by_name(profile, name, shown),
             "Referrer-Policy": "no-referrer",
             "Vary": "*",  # without nginx, nobody keeps the redirect beyond the life of its address
         },

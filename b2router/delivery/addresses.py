@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from b2router import names
+from b2router import modes, names
 from b2router.config import BucketProfile, CdnDelivery, DirectDelivery
 
 __all__ = ["cdn_address", "public_address"]
@@ -21,27 +21,28 @@ def public_address(profile: BucketProfile, name: str) -> str | None:
     Source: B2 documentation, "b2_download_file_by_name" and "String encoding".
     """
     match profile.delivery:
-        case CdnDelivery(base_url=base, signing=None):
-            return cdn_address(profile, base, name)
-        case DirectDelivery(base_url=base):
-            return f"{base}file/{profile.bucket}/{_key(profile, name)}"
+        case CdnDelivery(signing=None):
+            return cdn_address(profile, profile.delivery, name)
+        case DirectDelivery(base_url=base, path=path):
+            return _address(profile, base, path, name)
         case _:
-            _key(profile, name)
+            names.key(profile.location, name)
             return None
 
 
-def cdn_address(profile: BucketProfile, base_url: str, name: str) -> str:
+def cdn_address(profile: BucketProfile, delivery: CdnDelivery, name: str) -> str:
     """Where the CDN has the file, not yet signed.
 
     Args:
         profile: whose file it is.
-        base_url: of its delivery.
+        delivery: the profile's.
         name: the file name, relative to the profile's location.
     Raises:
         InvalidName: no file can have this name.
     """
-    return base_url + _key(profile, name)
+    return _address(profile, delivery.base_url, delivery.path, name)
 
 
-def _key(profile: BucketProfile, name: str) -> str:
-    return quote(names.key(profile.location, name), safe="/")
+def _address(profile: BucketProfile, base_url: str, path: str, name: str) -> str:
+    names.key(profile.location, name)
+    return modes.before_names(base_url, path, profile.bucket, profile.location) + quote(name, safe="/")

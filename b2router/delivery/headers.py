@@ -11,15 +11,16 @@ from hashlib import blake2s
 
 from django.utils.http import content_disposition_header, http_date
 
-from b2router import content_types
+from b2router import caching, content_types, framing
 from b2router.b2.stored import StoredFile
-from b2router.config import BucketProfile
+from b2router.config import BucketProfile, CachePolicy
+from b2router.delivery.presentation import AS_DECLARED, Presentation
 
 __all__ = [
     "INLINE_TYPES",
     "OF_NOT_MODIFIED",
-    "as_download",
     "by_name",
+    "can_be_shown",
     "for_denial",
     "for_file",
     "for_redirect",
@@ -55,78 +56,96 @@ INLINE_TYPES = frozenset(
 )
 """Types that no browser runs as code in the site's name. All others are offered as a download."""
 
-OF_NOT_MODIFIED = frozenset({"Cache-Control", "Content-Length", "ETag", "Last-Modified"})
-"""Which of a file's headers a 304 repeats. Source: RFC 9110, 15.4.5; the length, because CommonMiddleware would put in
-a wrong one, see 8.6."""
+OF_NOT_MODIFIED = frozenset(
+    {
+        "Cache-Control",
+        "Content-Length",
+        "Content-Security-Policy",
+        "Cross-Origin-Resource-Policy",
+        "ETag",
+        "Last-Modified",
+        "X-Content-Type-Options",
+        "X-Frame-Options",
+    }
+)
+"""Which of a file's headers a 304 repeats. Source: RFC 9110, 15.4.5. The length, because CommonMiddleware would put in
+a wrong one, see 8.6; the guards, because other middleware would put in the site's, and caches take what a 304 says for
+what they keep: RFC 9111, 3.2."""
 
 _TYPE = re.compile(
     r"([a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*)\s*(?:;\s*charset=\"?([\w-]+)\"?\s*)?(?:;|$)"
 )
+_UNDECLARED = "b2/x-auto"
+"""What asks B2 to guess at upload; where it was stored as it is, nobody has said a type."""
 _HIDDEN = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 """Characters that turn the direction of writing, so that "exe.pdf" can look like "fdp.exe" in a save dialog."""
 
 
-def for_file(profile: BucketProfile, name: str, stored: StoredFile) -> dict[str, str]:
+def for_file(
+    profile: BucketProfile, name: str, stored: StoredFile, shown: Presentation = AS_DECLARED
+) -> dict[str, str]:
     """The headers of an answer that carries the file, or describes it.
 
     Args:
         profile: whose rules apply.
         name: the file name, relative to the profile's location.
         stored: what B2 said.
+        shown: what the site's own code wants to be other than usual.
     Source: RFC 9110, 8.3, 8.8; RFC 6266; RFC 9111, 5.2.2; Fetch standard, CORP and nosniff.
     """
-    media_type, content_type = _content_type(stored)
-    is_inline = media_type in INLINE_TYPES
+    media_type, content_type = _content_type(stored, name)
     headers = {
         "Content-Type": content_type,
         "Content-Length": str(stored.size_bytes),
         "Accept-Ranges": "bytes",
-        "Content-Disposition": _disposition(name, is_inline=is_inline),
+        "Content-Disposition": _disposition(name, shown, media_type),
         "ETag": f'"{blake2s(stored.file_id.encode(), digest_size=16).hexdigest()}"',
         "Last-Modified": http_date(stored.uploaded_at.timestamp()),
-        "Cache-Control": _cache_control(profile),
-        **_guards(profile, is_inline=is_inline),
+        "Cache-Control": _cache_control(profile, _policy(profile, name, shown)),
+        **_guards(profile, shown, media_type),
     }
     if stored.content_encoding and re.fullmatch(r"[a-zA-Z0-9, -]{1,40}", stored.content_encoding):
         headers["Content-Encoding"] = stored.content_encoding
     return headers
 
 
-def by_name(profile: BucketProfile, name: str, download_as: str | None = None) -> dict[str, str]:
-    """What B2 is to say about a file that it sends itself: from the name alone, because nobody looks at the file.
+def by_name(profile: BucketProfile, name: str, shown: Presentation = AS_DECLARED) -> dict[str, str]:
+    """What another than the site is to say about a file that it sends: from the name alone, because nobody looks at
+    the file.
 
     Args:
         profile: whose rules apply.
         name: the file name, relative to the profile's location.
-        download_as: the name to save it under, as a download whatever its type; None for its own.
+        shown: what the site's own code wants to be other than usual.
     """
     media_type = content_types.of_name(name)
-    is_inline = media_type in INLINE_TYPES and download_as is None
     return {
-        "Content-Type": f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,
-        "Content-Disposition": _disposition(download_as or name, is_inline=is_inline),
-        "Cache-Control": _cache_control(profile),
+        "Content-Type": _with_charset(media_type),
+        "Content-Disposition": _disposition(name, shown, media_type),
+        "Cache-Control": _cache_control(profile, _policy(profile, name, shown)),
     }
 
 
-def guards_by_name(profile: BucketProfile, name: str, download_as: str | None = None) -> dict[str, str]:
+def guards_by_name(profile: BucketProfile, name: str, shown: Presentation = AS_DECLARED) -> dict[str, str]:
     """What keeps a file that nginx sends from running as the site: as `by_name`, from the name alone."""
-    return _guards(profile, is_inline=content_types.of_name(name) in INLINE_TYPES and download_as is None)
+    return _guards(profile, shown, content_types.of_name(name))
 
 
-def as_download(name: str) -> str:
-    """The Content-Disposition of a file that is to be saved under a name. Source: RFC 6266; RFC 8187."""
-    return _disposition(name, is_inline=False)
+def can_be_shown(name: str) -> bool:
+    """Whether the type that the name suggests is safe to show where nothing can lock it up."""
+    return content_types.of_name(name) in INLINE_TYPES
 
 
-def for_redirect(profile: BucketProfile, keep_s: int) -> dict[str, str]:
+def for_redirect(profile: BucketProfile, name: str, keep_s: int, shown: Presentation = AS_DECLARED) -> dict[str, str]:
     """The headers of a redirect to a signed address: for this visitor only, and not passed on as a referrer.
 
     Args:
         profile: whose rules apply.
+        name: the file name, relative to the profile's location.
         keep_s: how long the browser may keep it at most, in seconds; less than the signature has left.
+        shown: what the site's own code wants to be other than usual.
     """
-    max_age_s = min(profile.max_age_s, keep_s)
+    max_age_s = min(_policy(profile, name, shown).life_s, keep_s)
     return {
         "Cache-Control": f"private, max-age={max_age_s}" if max_age_s else "private, no-store",
         "Referrer-Policy": "no-referrer",
@@ -135,36 +154,56 @@ def for_redirect(profile: BucketProfile, keep_s: int) -> dict[str, str]:
 
 
 def for_denial(profile: BucketProfile) -> dict[str, str]:
-    """The headers of every answer that carries no file: an error, a redirect to the login page, a refused method."""
+    """The headers of every answer that carries no file: an error, a redirect to the login page, a refused method.
+    Frames are as for files: whether a page can show one would tell whether there is a file."""
     return {
         "Cache-Control": "no-store" if profile.is_public else "private, no-store",
         "X-Content-Type-Options": "nosniff",
+        **framing.headers(profile.frames),
     }
 
 
-def _guards(profile: BucketProfile, *, is_inline: bool) -> dict[str, str]:
-    guards = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "SAMEORIGIN"}
+def _guards(profile: BucketProfile, shown: Presentation, media_type: str) -> dict[str, str]:
+    guards = {"X-Content-Type-Options": "nosniff", **framing.headers(profile.frames)}
     if not profile.is_public:
         guards["Cross-Origin-Resource-Policy"] = "same-origin"
-    if not is_inline:
-        guards["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    is_safe = media_type in INLINE_TYPES
+    if not is_safe or not shown.is_inline(is_safe=is_safe):
+        guards["Content-Security-Policy"] = f"sandbox; default-src 'none'; {guards['Content-Security-Policy']}"
     return guards
 
 
-def _content_type(stored: StoredFile) -> tuple[str, str]:
-    """The type alone, and with its charset."""
+def _content_type(stored: StoredFile, name: str) -> tuple[str, str]:
+    """The type alone, and with its charset: as stored; by the name, where nothing is stored that is a type."""
     match = _TYPE.match(stored.content_type.strip().lower())
-    if match is None or match[1].startswith(("multipart/", "message/")):
+    if match is None or match[1] == _UNDECLARED:
+        media_type = content_types.of_name(name)
+        return media_type, _with_charset(media_type)
+    if match[1].startswith(("multipart/", "message/")):
         return content_types.UNKNOWN, content_types.UNKNOWN
-    charset = match[2] or ("utf-8" if match[1].startswith("text/") else None)  # browsers would take windows-1252
-    return match[1], f"{match[1]}; charset={charset}" if charset else match[1]
+    return match[1], _with_charset(match[1], match[2])
 
 
-def _disposition(name: str, *, is_inline: bool) -> str:
-    filename = _HIDDEN.sub("", name.rpartition("/")[2]) or "file"
+def _with_charset(media_type: str, charset: str | None = None) -> str:
+    """Text whose charset nobody knows is UTF-8; browsers would take windows-1252."""
+    charset = charset or ("utf-8" if media_type.startswith("text/") else None)
+    return f"{media_type}; charset={charset}" if charset else media_type
+
+
+def _disposition(name: str, shown: Presentation, media_type: str) -> str:
+    is_inline = shown.is_inline(is_safe=media_type in INLINE_TYPES)
+    filename = _HIDDEN.sub("", (shown.download_as or name).rpartition("/")[2]) or "file"
     return content_disposition_header(not is_inline, filename.replace("\\", "_")) or "attachment"
 
 
-def _cache_control(profile: BucketProfile) -> str:
+def _policy(profile: BucketProfile, name: str, shown: Presentation) -> CachePolicy:
+    return shown.cache or caching.policy(profile.cache, name, profile.max_age_s)
+
+
+def _cache_control(profile: BucketProfile, policy: CachePolicy) -> str:
+    """What the policy says, to whom the permission says: nothing makes public what not everybody may read."""
+    if policy.no_store:
+        return "no-store" if profile.is_public else "private, no-store"
     scope = "public" if profile.is_public else "private"
-    return f"{scope}, max-age={profile.max_age_s}" if profile.max_age_s else f"{scope}, no-cache"
+    how_long = f"max-age={policy.life_s}" if policy.life_s else "no-cache"
+    return f"{scope}, {how_long}, immutable" if policy.immutable else f"{scope}, {how_long}"

@@ -7,6 +7,7 @@ The permission has been asked before. The address opens this file and no other, 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode
 
@@ -14,6 +15,7 @@ from b2router import names
 from b2router.config import BucketProfile, CdnDelivery, CdnSigning, RedirectDelivery
 from b2router.delivery import cdn_signing, headers, signing
 from b2router.delivery.addresses import cdn_address
+from b2router.delivery.presentation import AS_DECLARED, Presentation
 from b2router.errors import NotServed, Refused, UnexpectedAnswer
 from b2router.router import current_router
 
@@ -32,7 +34,7 @@ def to_signed_address(
     name: str,
     method: Literal["GET", "HEAD"],
     *,
-    download_as: str | None = None,
+    shown: Presentation = AS_DECLARED,
     is_shared: bool = False,
 ) -> dict[str, str] | None:
     """The headers of the redirect, Location among them.
@@ -41,26 +43,29 @@ def to_signed_address(
         profile: whose file it is.
         name: the file name, which has passed the gate.
         method: of the request; the address is for the same.
-        download_as: the name to save the file under; None for its own.
+        shown: what the site's own code wants to be other than usual.
         is_shared: whether the visitor came by a link that somebody shared, and may read nothing else.
     Returns:
-        None when the site is to stream the file itself: the profile says so, or nothing narrow enough can be signed.
+        None when the site is to stream the file itself: the profile says so, nothing narrow enough can be signed, or
+        what is wanted cannot be had there: a type to be shown that only the site can lock up, other headers at a CDN.
     Raises:
         BackendError: there is no login, or the key cannot sign.
     """
+    if shown.disposition == "inline" and not headers.can_be_shown(name):
+        return None
     match profile.delivery:
         case RedirectDelivery(signer="s3", expires_in_s=expires_in_s):
-            address = s3_address(profile, name, expires_in_s, method=method, download_as=download_as)
+            address = s3_address(profile, name, expires_in_s, method=method, shown=shown)
         case RedirectDelivery(signer="native", expires_in_s=expires_in_s) if not is_shared:
-            address = _native_address(profile, name, expires_in_s, download_as)
-        case CdnDelivery(signing=CdnSigning(expires_in_s=expires_in_s)) if download_as is None:
+            address = _native_address(profile, name, expires_in_s, shown)
+        case CdnDelivery(signing=CdnSigning(expires_in_s=expires_in_s)) if shown == AS_DECLARED:
             found = _signed_cdn_address(profile, profile.delivery, name, expires_in_s)
             if found is None:
                 return None
             address = found
         case _:
             return None
-    return {"Location": address, **headers.for_redirect(profile, expires_in_s // 2)}
+    return {"Location": address, **headers.for_redirect(profile, name, expires_in_s // 2, shown)}
 
 
 def given_out(profile: BucketProfile, name: str, expires_in_s: int | None, download_as: str | None) -> str:
@@ -85,7 +90,8 @@ def given_out(profile: BucketProfile, name: str, expires_in_s: int | None, downl
                 f"The profile '{profile.name}' is signed by B2's download tokens, which open every file whose name "
                 "begins alike: give out its share_url(), or sign it by 's3'."
             )
-    return s3_address(profile, name, usual_s if expires_in_s is None else expires_in_s, download_as=download_as)
+    shown = Presentation(download_as=download_as)
+    return s3_address(profile, name, usual_s if expires_in_s is None else expires_in_s, shown=shown)
 
 
 def _given_out_by_cdn(
@@ -109,7 +115,7 @@ def s3_address(
     expires_in_s: int,
     *,
     method: Literal["GET", "HEAD"] = "GET",
-    download_as: str | None = None,
+    shown: Presentation = AS_DECLARED,
 ) -> str:
     """An address at B2's S3-compatible API, signed here: no call once the process has logged in.
 
@@ -118,7 +124,8 @@ def s3_address(
         name: the file name, relative to the profile's location.
         expires_in_s: how long it works at least, in seconds.
         method: what it may be used for.
-        download_as: the name to save the file under; None for its own.
+        shown: what the site's own code wants to be other than usual. A type that browsers run is not shown, because
+            B2 does not lock it up.
     Raises:
         InvalidName: no file can have this name.
         ValueError: the time is out of bounds.
@@ -135,7 +142,9 @@ def s3_address(
         )
     if not login.s3_url:
         raise UnexpectedAnswer("The login was answered without an S3 endpoint, so no address can be signed for it.")
-    said = headers.by_name(profile, name, download_as)
+    if shown.disposition == "inline" and not headers.can_be_shown(name):
+        shown = replace(shown, disposition=None)
+    said = headers.by_name(profile, name, shown)
     return signing.presign(
         login.s3_url,
         profile.bucket,
@@ -152,11 +161,11 @@ def _signed_cdn_address(profile: BucketProfile, delivery: CdnDelivery, name: str
     """An address at the CDN; None when none can be signed that opens this file alone."""
     if delivery.signing is None:
         return None
-    address = cdn_address(profile, delivery.base_url, name)
+    address = cdn_address(profile, delivery, name)
     return cdn_signing.signed(delivery.signing, address, signing.window(expires_in_s, time.time()))
 
 
-def _native_address(profile: BucketProfile, name: str, expires_in_s: int, download_as: str | None) -> str:
+def _native_address(profile: BucketProfile, name: str, expires_in_s: int, shown: Presentation) -> str:
     """An address at B2's download host with a token of B2's: one call for each file and window."""
     from b2router.b2 import tokens
 
@@ -164,7 +173,7 @@ def _native_address(profile: BucketProfile, name: str, expires_in_s: int, downlo
     session = _session(profile)
     login = session.login()
     token = tokens.download_token(session, profile.bucket, key, signing.window(expires_in_s, now).ends_at, now)
-    said = headers.by_name(profile, name, download_as)
+    said = headers.by_name(profile, name, shown)
     query = {f"b2{field.replace('-', '')}": value for field, value in said.items()}
     path = f"file/{profile.bucket}/{quote(key, safe='/')}"
     return f"{login.download_url}/{path}?{urlencode({'Authorization': token, **query}, quote_via=quote)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -23,6 +23,7 @@ from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
 from b2router.delivery import accel, conditions, headers, ranges, redirect
 from b2router.delivery.addresses import public_address
+from b2router.delivery.presentation import AS_DECLARED, Presentation
 from b2router.delivery.streams import RETRY_AFTER_S, FileResponse, slots
 from b2router.errors import BackendError, ConfigError, NotFound, RangeNotSatisfiable, Unavailable, UnexpectedAnswer
 from b2router.router import current_router
@@ -45,7 +46,7 @@ def respond(
     profile: BucketProfile,
     name: str,
     *,
-    download_as: str | None = None,
+    shown: Presentation = AS_DECLARED,
     is_shared: bool = False,
 ) -> HttpResponseBase:
     """Answer a request that may read the file.
@@ -54,25 +55,22 @@ def respond(
         request: GET or HEAD.
         profile: whose file it is.
         name: the file name, which has passed the gate.
-        download_as: the name to save the file under, as a download whatever its type; None for its own.
+        shown: what the site's own code wants to be other than usual.
         is_shared: whether the visitor came by a link to this file, and may perhaps read no other.
     Returns:
         The file or the part that was asked for; 304 or 412; a redirect to its address at B2 or the CDN, when the
         profile is delivered from there; or 404, 416, 502 or 503 with fixed text: what B2 said is never passed on.
     """
-    if (address := public_address(profile, name)) is not None:
+    if shown == AS_DECLARED and (address := public_address(profile, name)) is not None:
         return _redirect({"Location": address, **headers.for_denial(profile)})
     method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
     try:
-        fields = redirect.to_signed_address(profile, name, method, download_as=download_as, is_shared=is_shared)
+        fields = redirect.to_signed_address(profile, name, method, shown=shown, is_shared=is_shared)
         if fields is not None:
             return _redirect(fields)
-        if (answer := accel.through_nginx(profile, name, method, download_as=download_as)) is not None:
+        if (answer := accel.through_nginx(profile, name, method, shown)) is not None:
             return answer
-        file = _file(request, profile, name)
-        if download_as is not None and file.has_header("Content-Disposition"):
-            file["Content-Disposition"] = headers.as_download(download_as)
-        return file
+        return _file(request, profile, name, shown)
     except NotFound:
         return plain(profile, 404)
     except (BackendError, ConfigError) as error:
@@ -118,23 +116,24 @@ def _redirect(fields: Mapping[str, str]) -> HttpResponse:
     return HttpResponse(status=302, headers=dict(fields))
 
 
-def _file(request: HttpRequest, profile: BucketProfile, name: str) -> HttpResponseBase:
+def _file(request: HttpRequest, profile: BucketProfile, name: str, shown: Presentation) -> HttpResponseBase:
     """Conditions first, because they can spare the download; then the bytes, in one call.
 
     What is remembered about the file decides where that does no harm: whether it was changed, how long it is. Whatever
     bytes are sent, they go under the headers that came with them.
     """
+    described = partial(headers.for_file, profile, name, shown=shown)
     file = current_router().place(profile).file(names.key(profile.location, name))
     if file.is_missing:
         return plain(profile, 404)
     known = file.remembered
     if request.method == "HEAD" or conditions.are_given(request):
         stored = known or file.look()
-        fields = headers.for_file(profile, name, stored)
+        fields = described(stored)
         decided = _without_bytes(request, profile, stored, fields)
         if decided is not None and decided.status_code == 412 and known is not None:
             stored = file.look()  # it may be that the client knows a newer version
-            fields = headers.for_file(profile, name, stored)
+            fields = described(stored)
             decided = _without_bytes(request, profile, stored, fields)
         if decided is not None:
             return decided
@@ -144,23 +143,24 @@ def _file(request: HttpRequest, profile: BucketProfile, name: str) -> HttpRespon
     if_range = request.headers.get("If-Range")
     wanted = ranges.parse(request.headers.get("Range"))
     if wanted and known is not None:
-        fields = headers.for_file(profile, name, known)
+        fields = described(known)
         if not conditions.range_holds(if_range, fields["ETag"], known.uploaded_at):
             wanted = None
         elif not wanted.fits(known.size_bytes):
-            return _no_such_range(wanted, profile, name, known)
+            return _no_such_range(wanted, profile, known, fields)
     try:
         body = file.open(wanted.span if wanted else None)
     except RangeNotSatisfiable:
-        return _no_such_range(wanted, profile, name, file.look())
-    fields = headers.for_file(profile, name, body.stored)
+        stored = file.look()
+        return _no_such_range(wanted, profile, stored, described(stored))
+    fields = described(body.stored)
     if (decided := _without_bytes(request, profile, body.stored, fields)) is not None:
         body.close()  # another version came than the one that was looked at
         return decided
     if wanted and not conditions.range_holds(if_range, fields["ETag"], body.stored.uploaded_at):
         body.close()
         body = file.open()
-        return _of_file(_sending(body), headers.for_file(profile, name, body.stored))
+        return _of_file(_sending(body), described(body.stored))
     part = wanted.within(body.stored.size_bytes) if wanted else None
     if part is None:
         return _of_file(_sending(body), fields)
@@ -187,10 +187,9 @@ def _without_bytes(
 
 
 def _no_such_range(
-    wanted: ranges.Wanted | None, profile: BucketProfile, name: str, stored: StoredFile
+    wanted: ranges.Wanted | None, profile: BucketProfile, stored: StoredFile, fields: Mapping[str, str]
 ) -> HttpResponseBase:
     """416 with the size of the file; or the whole of an empty one, when its last bytes were asked for."""
-    fields = headers.for_file(profile, name, stored)
     if wanted and wanted.suffix and not stored.size_bytes:
         return _of_file(HttpResponse(), fields)
     response = plain(profile, 416)

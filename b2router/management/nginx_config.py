@@ -232,6 +232,8 @@ location @b2router_{status} {{
     default_type "text/plain; charset=utf-8";
     add_header Cache-Control no-store always;
     add_header X-Content-Type-Options nosniff always;
+    add_header Content-Security-Policy $b2router_content_security_policy always;
+    add_header X-Frame-Options $b2router_x_frame_options always;
 {_PASSED_ON.get(status, "")}    expires off;
     return {status} "{words}\\n";
 }}

@@ -15,6 +15,7 @@ from django.test import Client, override_settings
 from b2router.config import BucketProfile
 from b2router.delivery import signing
 from b2router.delivery.accel import CARRIED, FORWARDED, LIFE_S, through_nginx
+from b2router.delivery.presentation import Presentation
 from b2router.emulator import Emulator
 from tests.conftest import Configure
 
@@ -63,6 +64,7 @@ def test_nginx_is_told_the_file_and_its_headers(sam: Client, emulator: Emulator)
         "X-B2-Cache-Control": "private, no-cache",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "SAMEORIGIN",
+        "Content-Security-Policy": "frame-ancestors 'self'",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",  # of SecurityMiddleware, like all that the site adds
         "Referrer-Policy": "no-referrer",
@@ -126,7 +128,9 @@ def test_the_name_decides_about_type_and_sandbox(
     answer = Client().get(f"/b2/{name}")
     assert answer["X-B2-Content-Type"] == content_type
     assert answer["X-B2-Content-Disposition"] == f'{disposition}; filename="{name}"'
-    assert answer.get("Content-Security-Policy") == ("sandbox; default-src 'none'" if is_sandboxed else None)
+    assert answer.get("Content-Security-Policy") == (
+        "sandbox; default-src 'none'; frame-ancestors 'self'" if is_sandboxed else "frame-ancestors 'self'"
+    )
     query = parse_qs(urlsplit(answer["Location"]).query)  # the same for whoever follows the redirect
     assert query["response-content-type"] == [content_type]
     assert query["response-content-disposition"] == [f'{disposition}; filename="{name}"']
@@ -135,10 +139,10 @@ def test_the_name_decides_about_type_and_sandbox(
 def test_a_download_under_another_name_is_no_longer_inline(configure: Configure) -> None:
     from b2router.router import current_router
 
-    answer = through_nginx(current_router().profile("public"), "a.png", "GET", download_as="Logo.png")
+    answer = through_nginx(current_router().profile("public"), "a.png", "GET", Presentation(download_as="Logo.png"))
     assert answer is not None
     assert answer["X-B2-Content-Disposition"] == 'attachment; filename="Logo.png"'
-    assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'self'"
 
 
 def test_another_mode_is_not_nginx_business() -> None:

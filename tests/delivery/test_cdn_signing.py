@@ -228,10 +228,20 @@ def test_signed_url_is_the_cdn_s_and_for_no_longer_than_it_signs(
 
 
 def test_url_is_the_route_because_the_permission_is_asked_there(configure: Configure) -> None:
-    configure(staff={"delivery": delivery()}, logged_in={"delivery": delivery(), "route": None})
+    unrouted = {**delivery(), "base_url": "https://members.example.com"}
+    configure(staff={"delivery": delivery()}, logged_in={"delivery": unrouted, "route": None})
     assert get_storage("staff").url("a.txt") == "/b2s/a.txt"
     with pytest.raises(NotServed):
         get_storage("logged_in").url("a.txt")
+
+
+def test_the_path_that_is_signed_is_the_one_of_the_template(
+    configure: Configure, now: SimpleNamespace, sam: Client
+) -> None:
+    configure(staff={"delivery": {**delivery(), "path": "v/{bucket}/{name}"}, "location": "staff/"})
+    address = sam.get("/b2s/a%20b.txt")["Location"]
+    assert urlsplit(address).path == "/media/v/acme-staff/a%20b.txt"
+    assert edge_of_bunny_lets_in(address, NOW)
 
 
 def test_a_link_with_a_name_to_save_under_is_streamed(

@@ -1,0 +1,148 @@
+"""How long browsers and caches may keep a file: rules by name. Part of the configuration, carried out by `delivery`.
+
+Who may keep it is not said here: what not everybody may read is for the visitor's own browser, whatever a rule says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from b2router import names
+from b2router.errors import InvalidName
+from b2router.values import Model, error_at
+
+__all__ = ["YEAR_S", "CachePolicy", "CacheRule", "CacheRules", "matches", "policy"]
+
+YEAR_S = 31_536_000
+"""The longest that a file may be kept without asking. Source: RFC 9111, 5.2.2.1, and what caches make of more."""
+
+_HASHED = re.compile(r".+\.[0-9a-f]{12}(?:\.[^.]*)?", re.DOTALL)
+_EVERYTHING = frozenset({"*", "**", "**/*"})
+
+
+class CachePolicy(Model):
+    """How long a file may be kept without asking again."""
+
+    max_age_s: int | None = Field(default=None, ge=0, le=YEAR_S)
+    """In seconds; 0 means that it may be kept, but not used without asking whether it is still the one."""
+    immutable: bool = False
+    """Whether the file under this name never changes: then nobody asks again, not even when a page is reloaded. It is
+    kept for a year, unless max_age_s says otherwise."""
+    no_store: bool = False
+    """Whether nobody may keep it at all."""
+
+    @property
+    def life_s(self) -> int:
+        """How long it may be kept without asking, in seconds."""
+        if self.no_store:
+            return 0
+        return (YEAR_S if self.immutable else 0) if self.max_age_s is None else self.max_age_s
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.no_store and (self.immutable or self.max_age_s is not None):
+            raise PydanticCustomError("cache", "'no_store' keeps nothing, so it goes with no other policy")
+        if self.immutable and self.max_age_s == 0:
+            raise PydanticCustomError("cache", "'immutable' means not to ask again, so it needs a max_age_s above 0")
+        if not self.no_store and not self.immutable and self.max_age_s is None:
+            raise PydanticCustomError("cache", "expected 'max_age_s', or 'immutable' or 'no_store' to be true")
+        return self
+
+
+class CacheRule(CachePolicy):
+    """A policy for the files with certain names."""
+
+    match: str = "**"
+    """Which names: "*" stands for any characters of one segment, "**" between slashes for any segments, everything
+    else for itself. Without a slash it is compared with the last segment, in whatever folder."""
+    hashed: bool = False
+    """Only names that hold a hash of the content, as Django's ManifestStaticFilesStorage makes them:
+    "app.55e7cbb9ba48.css"."""
+
+    @field_validator("match")
+    @classmethod
+    def _match_is_a_pattern(cls, value: str) -> str:
+        try:
+            names.check(value)
+        except InvalidName as error:
+            raise PydanticCustomError(
+                "match",
+                "expected a pattern of names, such as '*.css' or 'static/**'; {reason}",
+                {"reason": str(error).removesuffix(".")},
+            ) from None
+        if any("**" in segment and segment != "**" for segment in value.split("/")):
+            raise PydanticCustomError("match", "expected '**' alone between slashes, such as 'static/**/*.css'")
+        return value
+
+
+def _each_is_reached(rules: tuple[CacheRule, ...]) -> tuple[CacheRule, ...]:
+    errors = []
+    for index, rule in enumerate(rules):
+        for number, earlier in enumerate(rules[:index], 1):
+            covers = earlier.match == rule.match or earlier.match in _EVERYTHING
+            if covers and rule.hashed >= earlier.hashed:
+                text = f"rule {number} takes all names that this one could match; expected the narrower rule first"
+                errors.append(error_at("cache", (index,), text))
+                break
+    if errors:
+        raise ValidationError.from_exception_data("", errors, hide_input=True)
+    return rules
+
+
+CacheRules = Annotated[tuple[CacheRule, ...], AfterValidator(_each_is_reached)]
+"""Rules of which the first that matches a name counts."""
+
+
+def policy(rules: Iterable[CacheRule], name: str, max_age_s: int) -> CachePolicy:
+    """How long a file may be kept.
+
+    Args:
+        rules: of its profile.
+        name: the file name, relative to the profile's location.
+        max_age_s: what holds where no rule matches, in seconds.
+    """
+    found = (rule for rule in rules if matches(rule.match, name) and (not rule.hashed or _is_hashed(name)))
+    return next(found, None) or CachePolicy(max_age_s=max_age_s)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a pattern of `CacheRule.match` is for this name. Whole segments are compared, and case counts."""
+    return _expression(pattern).fullmatch(name) is not None
+
+
+def _is_hashed(name: str) -> bool:
+    return _HASHED.fullmatch(name.rpartition("/")[2]) is not None
+
+
+@lru_cache(maxsize=1024)
+def _expression(pattern: str) -> re.Pattern[str]:
+    """The pattern as a regular expression. What stands between two "**" is looked for once, from the left, and never
+    again (an atomic group): so a long name costs no more than its length, however many stars a pattern has."""
+    segments = pattern.split("/") if "/" in pattern else ["**", pattern]
+    runs: list[list[str]] = [[]]  # of segments between the "**"
+    for segment in segments:
+        if segment == "**":
+            runs.append([])
+        else:
+            runs[-1].append(_segment(segment))
+    if len(runs) == 1:
+        return re.compile("/".join(runs[0]), re.DOTALL)
+    first, *between, last = runs
+    text = "".join(f"{segment}/" for segment in first)
+    for run in between:
+        text += f"(?>(?:[^/]+/)*?{''.join(f'{segment}/' for segment in run)})" if run else ""
+    return re.compile(text + (f"(?:[^/]+/)*{'/'.join(last)}" if last else ".+"), re.DOTALL)
+
+
+def _segment(pattern: str) -> str:
+    first, *rest = (re.escape(part) for part in pattern.split("*"))
+    if not rest:
+        return first
+    *between, last = rest
+    return first + "".join(f"(?>[^/]*?{part})" for part in between) + f"[^/]*{last}"
