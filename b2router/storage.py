@@ -18,7 +18,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
-from b2router import content_types, names
+from b2router import content_types, names, operations
 from b2router.errors import InvalidName, NotFound, NotServed
 from b2router.router import Target, current_router
 
@@ -61,6 +61,20 @@ class B2Storage(Storage):
         """
         return current_router().profile(self.alias)
 
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        """Store a file, under another name when this one is taken. Source: Django documentation, "File storage API".
+
+        Returns:
+            The name that it got.
+        Raises:
+            InvalidName: no file can have this name.
+            BackendError: B2 refused or failed; then nothing of it is visible.
+        """
+        with operations.storage_call(self.profile.name, "save", name) as operation:
+            operation.name = super().save(name, content, max_length)
+            return operation.name
+
+    @operations.of_storage
     def delete(self, name: str) -> None:
         """Make a file disappear; B2 keeps its versions. Quiet when there is none.
 
@@ -73,6 +87,7 @@ class B2Storage(Storage):
         objects.hide(place.session, place.bucket, key)
         place.metadata.deleted(key)
 
+    @operations.of_storage
     def exists(self, name: str) -> bool:
         """Whether B2 shows a file under this name.
 
@@ -85,6 +100,7 @@ class B2Storage(Storage):
             return False
         return True
 
+    @operations.of_storage
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """The folders and the files directly in a folder, as names.
 
@@ -104,6 +120,7 @@ class B2Storage(Storage):
             raise NotFound("B2 has no file in this folder.")
         return folders, files
 
+    @operations.of_storage
     def size(self, name: str) -> int:
         """Length of a file in bytes.
 
@@ -152,6 +169,7 @@ class B2Storage(Storage):
         address = _on_route(profile, name)
         return f"{address}?{shares.PARAMETER}={shares.token(profile.name, name, expires_in, _saved_as(download_as))}"
 
+    @operations.of_storage
     def signed_url(self, name: str, expires_in: int | None = None, download_as: str | None = None) -> str:
         """An address at B2 that opens this file for a while to whoever has it. Asks B2 for nothing but the login.
 
@@ -171,6 +189,7 @@ class B2Storage(Storage):
 
         return redirect.given_out(self._unpublished(), name, expires_in, _saved_as(download_as))
 
+    @operations.of_storage
     def get_created_time(self, name: str) -> datetime:
         """When the file was uploaded: aware in UTC when USE_TZ is on, else naive local time.
 
@@ -191,7 +210,11 @@ class B2Storage(Storage):
             self._upload(name, spool, size_bytes)
 
         place = self._place()
-        with budget.limited(budget.of_storage_call(place.session.limits)):
+        verb = "open" if mode[:1] == "r" else "write"
+        with (
+            budget.limited(budget.of_storage_call(place.session.limits)),
+            operations.storage_call(self.profile.name, verb, name, is_own=True),
+        ):
             return open_file(
                 place, self._key(name), name, mode, upload=upload, reopen=lambda mode: self._open(name, mode)
             )
@@ -225,6 +248,7 @@ class B2Storage(Storage):
             size_bytes=size_bytes,
             path=path,
         )
+        operations.count_in(stored.size_bytes)
         place.metadata.saved(key, stored)
 
     def _place(self) -> Place:

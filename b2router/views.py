@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from b2router import names, permissions, shares
+from b2router import names, operations, permissions, shares
 from b2router.delivery import response
 from b2router.errors import InvalidName
 from b2router.router import Target, current_router
@@ -54,7 +54,10 @@ def serve(request: HttpRequest, profile: str, name: str, *, download_as: str | N
         ConfigError: there is no such profile, or the configuration cannot be used.
     """
     rules = current_router().profile(profile)
-    answer = _answer(request, rules, name, download_as)
+    with operations.answering(rules.name, request.method) as operation:
+        operation.name = name
+        answer = _answer(request, rules, name, download_as)
+        operation.answered(answer.status_code, len(getattr(answer, "content", b"")))
     if not permissions.needs_user(rules.permission):
         _keep_the_same_for_all(request, answer)
     return answer
