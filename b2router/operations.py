@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -125,6 +124,9 @@ class Operation:
 
     def _record(self) -> Record:
         now = time.perf_counter()
+        calls: dict[str, int] = {}
+        for call in self._calls:
+            calls[call] = calls.get(call, 0) + 1
         return Record(
             profile=self.profile,
             verb=self.verb,
@@ -135,7 +137,7 @@ class Operation:
             bytes_in=self.bytes_in,
             duration_ms=(now - self._began) * 1000,
             first_byte_ms=((self._first or now) - self._began) * 1000,
-            calls=dict(Counter(self._calls)),
+            calls=calls,
             retries=len(self._retries),
             cache=self.cache,
             name=_printable(self.name),
