@@ -14,7 +14,7 @@ class B2RouterConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what loads the configuration when it runs, not now."""
-        from b2router import checks, tallies
+        from b2router import checks, health, tallies
         from b2router.signals import operation_finished
 
         register(checks.check_configuration, "b2router")
@@ -24,3 +24,4 @@ class B2RouterConfig(AppConfig):
         register(checks.check_sharing, "b2router")
         register(checks.check_deployment, "b2router", deploy=True)
         operation_finished.connect(tallies.count, dispatch_uid="b2router.tallies")
+        operation_finished.connect(health.notice, dispatch_uid="b2router.health")

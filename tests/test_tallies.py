@@ -18,6 +18,8 @@ from b2router.records import Record
 from b2router.tally import Prices, Tally
 from tests.conftest import Configure
 
+pytestmark = pytest.mark.django_db
+
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 
 
