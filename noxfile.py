@@ -124,7 +124,7 @@ def install(session: nox.Session, *requirements: str) -> None:
 @nox.parametrize(["python", "django"], MATRIX)
 def tests(session: nox.Session, django: str) -> None:
     """Run the tests on every Python x Django, the slow ones once on each Python; missing Pythons are skipped."""
-    install(session, "--editable", ".[yaml]", *group("test"), DJANGO[django])
+    install(session, "--editable", ".[prometheus,yaml]", *group("test"), DJANGO[django])
     # Coverage once, on the interpreter that is always there; a selection of tests has no total worth judging.
     newest = NEWEST_DJANGO[session.python] == django
     measured = newest and session.python == HOME_PYTHON and not session.posargs
@@ -150,7 +150,7 @@ def lowest(session: nox.Session) -> None:
     """Run the tests on the oldest versions that pyproject.toml promises to work with."""
     session.install("uv")
     here = ["--python", str(Path(session.bin) / "python")]
-    session.run("uv", "pip", "install", *here, "--resolution", "lowest-direct", "--editable", ".[yaml]")
+    session.run("uv", "pip", "install", *here, "--resolution", "lowest-direct", "--editable", ".[prometheus,yaml]")
     session.run("uv", "pip", "install", *here, *group("test"))  # leaves alone what is installed and fits
     session.run("uv", "pip", "list", *here)
     session.run("python", "-m", "pytest", "-m", "not browser and not slow", *session.posargs)
@@ -199,7 +199,7 @@ def format(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, strictly."""
-    install(session, "--editable", ".[yaml]", *group("types"))
+    install(session, "--editable", ".[prometheus,yaml]", *group("types"))
     session.run("mypy", *session.posargs)
 
 

@@ -1,4 +1,4 @@
-"""Registers the system checks; nothing else. Loaded by Django from INSTALLED_APPS."""
+"""Registers the system checks and who counts operations; nothing else. Loaded by Django from INSTALLED_APPS."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ class B2RouterConfig(AppConfig):
     verbose_name = "b2router"
 
     def ready(self) -> None:
-        """Register the checks; they load the configuration when they run, not now."""
-        from b2router import checks
+        """Register what loads the configuration when it runs, not now."""
+        from b2router import checks, health, tallies
+        from b2router.signals import operation_finished
 
         register(checks.check_configuration, "b2router")
         register(checks.check_environment, "b2router")
@@ -22,3 +23,5 @@ class B2RouterConfig(AppConfig):
         register(checks.check_site, "b2router")
         register(checks.check_sharing, "b2router")
         register(checks.check_deployment, "b2router", deploy=True)
+        operation_finished.connect(tallies.count, dispatch_uid="b2router.tallies")
+        operation_finished.connect(health.notice, dispatch_uid="b2router.health")

@@ -16,10 +16,11 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.core.files.base import File
 
+from b2router import operations
 from b2router.b2.download import BLOCK_BYTES, Download
 from b2router.b2.place import Place
 from b2router.b2.stored import StoredFile
-from b2router.errors import NotFound, RangeNotSatisfiable, UnexpectedAnswer
+from b2router.errors import BackendError, NotFound, RangeNotSatisfiable, UnexpectedAnswer
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -62,6 +63,7 @@ class RangedReader(io.RawIOBase):
             self.stored: StoredFile = self._download.stored
         except RangeNotSatisfiable:  # an empty file has no range at all
             self.stored = self._file.look()
+        self._operation = operations.held()
 
     def readable(self) -> bool:
         """Always."""
@@ -90,17 +92,28 @@ class RangedReader(io.RawIOBase):
         if self._position >= self.stored.size_bytes:
             return 0
         if not self._block:
-            self._block = memoryview(self._next_block())
+            try:
+                with operations.within(self._operation):
+                    self._block = memoryview(self._next_block())
+            except BackendError as error:
+                if self._operation is not None:
+                    self._operation.failed(error)
+                    self._operation.status = type(error).__name__
+                raise
         target = memoryview(buffer).cast("B")
         count = min(len(target), len(self._block))
         target[:count] = self._block[:count]
         self._block = self._block[count:]
         self._position += count
+        if self._operation is not None:
+            self._operation.handed_out(count)
         return count
 
     def close(self) -> None:
         """Let the connection go."""
         self._drop()
+        if self._operation is not None:
+            self._operation.drop()  # not `end`: a file that nobody closes is closed by the garbage collector
         super().close()
 
     def _next_block(self) -> bytes:
@@ -158,6 +171,7 @@ class B2File(_File):
         self._reopen = reopen
         self._stored = stored
         self._upload = upload
+        self._operation = operations.held()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Close; what was written is dropped when the block failed, because half a file is none."""
@@ -176,6 +190,7 @@ class B2File(_File):
             return self
         again = self._reopen(mode or self.mode)
         self.file, self.mode, self._stored, self._upload = again.file, again.mode, again._stored, again._upload
+        self._operation = again._operation
         return self
 
     @property
@@ -196,16 +211,17 @@ class B2File(_File):
         """
         if self.closed:
             return
-        try:
-            if self._upload is not None:
-                self.file.flush()
-                spool: IO[bytes] = getattr(self.file, "buffer", self.file)
-                size_bytes = spool.seek(0, os.SEEK_END)
-                spool.seek(0)
-                self._upload(spool, size_bytes)
-        finally:
-            self._upload = None
-            self.file.close()
+        with operations.ending(self._operation):
+            try:
+                if self._upload is not None:
+                    self.file.flush()
+                    spool: IO[bytes] = getattr(self.file, "buffer", self.file)
+                    size_bytes = spool.seek(0, os.SEEK_END)
+                    spool.seek(0)
+                    self._upload(spool, size_bytes)
+            finally:
+                self._upload = None
+                self.file.close()
 
 
 def open_file(
@@ -320,6 +336,6 @@ def _copy_existing(place: Place, key: str, spool: IO[bytes]) -> None:
         return
     try:
         for block in download:
-            spool.write(block)
+            operations.count_out(spool.write(block))
     finally:
         download.close()

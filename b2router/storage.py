@@ -16,7 +16,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
-from b2router import content_types, names, naming
+from b2router import content_types, names, naming, operations
 from b2router.errors import InvalidName, NotFound, NotServed
 from b2router.router import Target, current_router
 from b2router.versions import VersionedStorage
@@ -68,9 +68,13 @@ class B2Storage(VersionedStorage):
             with rewindable(content) as kept:
                 wanted = str(name if name is not None else content.name)
                 made = naming.by_content(wanted, naming.digest_of(kept.chunks()), max_length)
-                return super().save(made, kept, max_length)
-        with self._reserving():
-            return super().save(name, content, max_length)
+                return self._saved(made, kept, max_length)
+        return self._saved(name, content, max_length)
+
+    def _saved(self, name: str | None, content: Any, max_length: int | None) -> str:
+        with operations.storage_call(self.profile.name, "save", name) as operation, self._reserving():
+            operation.name = super().save(name, content, max_length)
+            return operation.name
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """The name that a new file gets, by the profile's `naming`; for "suffix" B2 is asked whether it is taken.
@@ -95,6 +99,7 @@ class B2Storage(VersionedStorage):
             return True
         return self._is_reserved(name) and not self.exists(name)
 
+    @operations.of_storage
     def delete(self, name: str) -> None:
         """Make a file disappear: hidden or for good, as the profile's `on_delete` says. Quiet when there is none.
 
@@ -117,6 +122,7 @@ class B2Storage(VersionedStorage):
                 versions.purge(place, key)
                 place.metadata.deleted(key)
 
+    @operations.of_storage
     def exists(self, name: str) -> bool:
         """Whether B2 shows a file under this name.
 
@@ -129,6 +135,7 @@ class B2Storage(VersionedStorage):
             return False
         return True
 
+    @operations.of_storage
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """The folders and the files directly in a folder, as names.
 
@@ -148,6 +155,7 @@ class B2Storage(VersionedStorage):
             raise NotFound("B2 has no file in this folder.")
         return folders, files
 
+    @operations.of_storage
     def size(self, name: str) -> int:
         """Length of a file in bytes.
 
@@ -196,6 +204,7 @@ class B2Storage(VersionedStorage):
         address = _on_route(profile, name)
         return f"{address}?{shares.PARAMETER}={shares.token(profile.name, name, expires_in, _saved_as(download_as))}"
 
+    @operations.of_storage
     def signed_url(self, name: str, expires_in: int | None = None, download_as: str | None = None) -> str:
         """An address at B2 that opens this file for a while to whoever has it. Asks B2 for nothing but the login.
 
@@ -215,6 +224,7 @@ class B2Storage(VersionedStorage):
 
         return redirect.given_out(self._unpublished(), name, expires_in, _saved_as(download_as))
 
+    @operations.of_storage
     def get_created_time(self, name: str) -> datetime:
         """When the file was uploaded: aware in UTC when USE_TZ is on, else naive local time.
 
@@ -254,7 +264,11 @@ class B2Storage(VersionedStorage):
             self._upload(name, spool, size_bytes)
 
         place = self._place()
-        with budget.limited(budget.of_storage_call(place.session.limits)):
+        verb = "open" if mode[:1] == "r" else "write"
+        with (
+            budget.limited(budget.of_storage_call(place.session.limits)),
+            operations.storage_call(self.profile.name, verb, name, is_own=True),
+        ):
             return open_file(
                 place,
                 self._key(name),
@@ -294,6 +308,7 @@ class B2Storage(VersionedStorage):
             size_bytes=size_bytes,
             path=path,
         )
+        operations.count_in(stored.size_bytes)
         place.metadata.saved(key, stored)
 
     def _unpublished(self) -> BucketProfile:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.files.base import File
 from django.core.files.storage import Storage
 
-from b2router import names
+from b2router import names, operations
 from b2router.errors import ReadOnly
 from b2router.router import current_router
 
@@ -47,6 +47,7 @@ class VersionedStorage(Storage):
         """
         return current_router().profile(self.alias)
 
+    @operations.of_storage
     def versions(self, name: str) -> list[FileVersion]:
         """All versions of a file and the markers that hide them, the newest first; empty when there are none.
 
@@ -57,6 +58,7 @@ class VersionedStorage(Storage):
 
         return versions.list_versions(self._place(), self._key(name))
 
+    @operations.of_storage
     def restore(self, name: str, version: str | None = None) -> None:
         """Bring a deleted file back; or make an older version the file again, by a copy of it.
 
@@ -79,6 +81,7 @@ class VersionedStorage(Storage):
         found = download.stat_version(place.session, key, version)
         place.metadata.saved(key, versions.copy_to(place, found, place, key))
 
+    @operations.of_storage
     def purge(self, name: str, *, keep_newest: bool = False) -> int:
         """Delete all versions of a file for good.
 
@@ -100,6 +103,7 @@ class VersionedStorage(Storage):
             place.metadata.deleted(key)
         return count
 
+    @operations.of_storage
     def copy(self, name: str, new_name: str, *, to: str | None = None) -> str:
         """Copy a file, with its type and information. Within one account B2 does it, and no byte passes the site.
 
@@ -132,6 +136,7 @@ class VersionedStorage(Storage):
             there.metadata.saved(key, versions.copy_to(place, found, there, key))
         return made_name
 
+    @operations.of_storage
     def move(self, name: str, new_name: str, *, to: str | None = None) -> str:
         """Copy a file, then delete it here, as the profile's `on_delete` says. If that fails, both are there.
 

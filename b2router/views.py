@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from b2router import names, permissions, shares
+from b2router import names, operations, permissions, shares
 from b2router.delivery import response
 from b2router.delivery.presentation import Disposition, Presentation
 from b2router.errors import InvalidName
@@ -69,7 +69,10 @@ def serve(
         ValueError: there is no such disposition, or `download_as` holds control characters.
     """
     rules = current_router().profile(profile)
-    answer = _answer(request, rules, name, Presentation(download_as, disposition, cache))
+    with operations.answering(rules.name, request.method) as operation:
+        operation.name = name
+        answer = _answer(request, rules, name, Presentation(download_as, disposition, cache))
+        operation.answered(answer.status_code, len(getattr(answer, "content", b"")))
     if "X-Frame-Options" not in response.denial_headers(rules):  # or XFrameOptionsMiddleware would put in its own
         answer.xframe_options_exempt = True  # type: ignore[attr-defined]  # Django looks for it, and declares it not
     if not permissions.needs_user(rules.permission):

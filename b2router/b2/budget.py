@@ -66,6 +66,11 @@ class Budget:
         self._made += 1
         return self._made <= self.tries and self.left_s > 0 and (self._made == 1 or self._may_try_again())
 
+    @property
+    def is_retry(self) -> bool:
+        """Whether the try that was taken last repeats one that failed."""
+        return self._made > 1
+
     def succeeded(self) -> None:
         """A try was answered."""
 
@@ -100,6 +105,11 @@ class UploadBudget(Budget):
     def take_try(self) -> bool:
         """Whether there were not too many failures since the last success."""
         return self._made < self.tries and self.left_s > 0 and (not self._made or self._may_try_again())
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether there was a failure since the last success."""
+        return self._made > 0
 
     def succeeded(self) -> None:
         """It gets on: everything begins anew."""

@@ -18,7 +18,8 @@ from urllib.parse import quote, unquote_plus
 import urllib3
 from urllib3.exceptions import HTTPError as Urllib3Error
 
-from b2router.b2 import budget, faults
+from b2router import operations
+from b2router.b2 import budget, faults, wire
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile, from_headers
 from b2router.errors import BackendError, NotFound, Unavailable, UnexpectedAnswer
@@ -134,7 +135,7 @@ class Download:
         first, last = self.first + self.size_bytes - self._left, self.first + self.size_bytes - 1
         path = _path_of_version(self.stored.file_id)
         try:
-            response = _request(self._session, "GET", path, {"Range": f"bytes={first}-{last}"})
+            response = _request(self._session, "GET", path, {"Range": f"bytes={first}-{last}"}, is_resumed=True)
         except NotFound:
             raise faults.unavailable("the file was deleted while it was being read") from None
         self._response = response
@@ -248,7 +249,13 @@ def _first(content_range: str | None) -> int:
 
 
 def _request(
-    session: Session, method: Literal["GET", "HEAD"], path: str, headers: dict[str, str], *, is_version: bool = False
+    session: Session,
+    method: Literal["GET", "HEAD"],
+    path: str,
+    headers: dict[str, str],
+    *,
+    is_version: bool = False,
+    is_resumed: bool = False,
 ) -> urllib3.BaseHTTPResponse:
     """One call on the download host, tried again within the budget. The answer is 200 or 206, its body unread."""
     with session.calling("download", budget.of_request(session.limits)) as limit:
@@ -261,6 +268,7 @@ def _request(
             timeout = urllib3.Timeout(
                 connect=min(limit.connect_timeout_s, limit.left_s), read=min(limit.read_timeout_s, limit.left_s)
             )
+            call, is_retry = ("head" if method == "HEAD" else "download"), limit.is_retry or renewed or is_resumed
             try:
                 response = login.host.urlopen(
                     method,
@@ -273,10 +281,13 @@ def _request(
                     redirect=False,
                 )
             except Urllib3Error as error:
+                if wire.reached_b2(error):
+                    operations.count_call(call, is_retry=is_retry)
                 # Its text holds a customer's file name, and its frames hold the token: only its kind is passed on.
                 if isinstance(error, urllib3.exceptions.SSLError) or not limit.pause(None):
                     raise faults.unavailable(type(error).__name__) from None
                 continue
+            operations.count_call(call, is_retry=is_retry)
             if response.status in (200, 206):
                 if (sock := getattr(response.connection, "sock", None)) is not None:
                     sock.settimeout(limit.read_timeout_s)  # from here on, for each block

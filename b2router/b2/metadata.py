@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from b2router import operations
 from b2router.b2.session import Session
 from b2router.b2.shelves import CacheShelf, place
 from b2router.b2.stored import StoredFile
@@ -65,7 +66,9 @@ class Metadata:
         """
         if self._shelf is None:
             return NOTHING
-        return _read(key, self._shelf.get(self._place(key)))
+        known = _read(key, self._shelf.get(self._place(key)))
+        operations.note_cache("hit" if known.stored else "negative" if known.is_missing else "miss")
+        return known
 
     def came(self, key: str, stored: StoredFile, known: Known) -> None:
         """B2 showed a file.

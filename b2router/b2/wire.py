@@ -21,12 +21,12 @@ import certifi
 import requests
 import urllib3
 
-from b2router import __version__
+from b2router import __version__, operations
 from b2router.b2 import budget, faults
 from b2router.errors import UnexpectedAnswer
 from b2router.values import NAMED_REALMS
 
-__all__ = ["BudgetedHttp", "check_address", "connections"]
+__all__ = ["BudgetedHttp", "check_address", "connections", "reached_b2"]
 
 logger = logging.getLogger("b2router.b2")
 
@@ -37,6 +37,12 @@ USER_AGENT = f"b2router/{__version__}"
 
 _DOMAINS = (".backblazeb2.com", ".backblaze.com", ".backblaze.net")
 _MAX_SKEW_S = 600
+_NO_CONNECTION = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.SSLError,
+)
 
 
 class BudgetedHttp(requests.Session):
@@ -69,11 +75,15 @@ class BudgetedHttp(requests.Session):
             "allow_redirects": False,
             "auth": _as_it_is,
         }
+        is_retry = limit.is_retry
         try:
             response = super().request(method, url, **options)
-        except requests.RequestException:
+        except requests.RequestException as error:
             limit.failed()
+            if reached_b2(error):
+                operations.count_call(url, is_retry=is_retry)
             raise
+        operations.count_call(url, is_retry=is_retry)
         limit.failed() if response.status_code >= 400 else limit.succeeded()
         wait_s = faults.retry_after_s(response.headers.get("Retry-After"))
         if wait_s is not None and wait_s > min(limit.max_pause_s, limit.left_s):
@@ -81,6 +91,16 @@ class BudgetedHttp(requests.Session):
         if url.endswith("/b2_authorize_account"):
             _look_at_clock(response.headers.get("Date"))
         return response
+
+
+def reached_b2(error: Exception) -> bool:
+    """Whether a request that failed may have been heard, and so be charged: a connection was there.
+
+    Args:
+        error: of requests or urllib3.
+    """
+    cause = getattr(error.args[0], "reason", error) if error.args else error  # requests wraps urllib3's
+    return not isinstance(cause, (*_NO_CONNECTION, requests.ConnectTimeout, requests.exceptions.SSLError))
 
 
 def check_address(address: str, realm: str) -> None:

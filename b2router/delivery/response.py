@@ -18,7 +18,7 @@ from django.http import (
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 
-from b2router import names
+from b2router import names, operations
 from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
 from b2router.delivery import accel, conditions, headers, ranges, redirect
@@ -74,6 +74,7 @@ def respond(
     except NotFound:
         return plain(profile, 404)
     except (BackendError, ConfigError) as error:
+        operations.note_error(error)
         _report(profile.name, str(error), int(time.monotonic() / 60))
         response = plain(profile, 502 if isinstance(error, UnexpectedAnswer) else 503)
         if isinstance(error, BackendError) and error.retry_after_s is not None:

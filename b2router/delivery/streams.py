@@ -9,10 +9,13 @@ import weakref
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
+
+from b2router import operations
+from b2router.errors import BackendError
 
 if TYPE_CHECKING:
     from b2router.b2.download import Download
@@ -61,8 +64,11 @@ class FileResponse(StreamingHttpResponse):
     """
 
     def __init__(self, body: Download, status: int) -> None:
-        super().__init__(body, status=status)
+        operation = operations.held()
+        super().__init__(body if operation is None else _Observed(body, operation), status=status)
         self._give_back: Any = weakref.finalize(self, slots.give_back)
+        if operation is not None:
+            weakref.finalize(self, operation.drop).atexit = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pull = sync_to_async(_next, thread_sensitive=False, executor=_threads(os.getpid()))
@@ -74,6 +80,32 @@ class FileResponse(StreamingHttpResponse):
         """Let the download go; called by the server, also when the visitor leaves."""
         super().close()
         self._give_back()
+
+
+class _Observed:
+    """A body whose operation hears of every block, and of the end: everything sent, or the visitor left."""
+
+    def __init__(self, body: Download, operation: operations.Operation) -> None:
+        self._body = body
+        self._operation = operation
+        operation.promised = body.size_bytes
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            with operations.within(self._operation):
+                block = next(self._body)
+        except BackendError as error:
+            self._operation.failed(error)
+            raise
+        self._operation.handed_out(len(block))
+        return block
+
+    def close(self) -> None:
+        self._body.close()
+        self._operation.end()
 
 
 def _next(blocks: Iterator[bytes]) -> bytes | None:

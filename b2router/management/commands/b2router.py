@@ -7,7 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from b2router.management import nginx
+from b2router.management import nginx, stats
+
+_VERBS = {"nginx": nginx, "stats": stats}
 
 
 class Command(BaseCommand):
@@ -19,7 +21,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Every verb brings its own options."""
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-        nginx.add_arguments(verbs.add_parser("nginx", help=nginx.HELP, description=nginx.HELP))
+        for name, verb in _VERBS.items():
+            verb.add_arguments(verbs.add_parser(name, help=verb.HELP, description=verb.HELP))
 
     def handle(self, *args: Any, **options: Any) -> str:
         """Run the verb; what it gives is printed.
@@ -27,4 +30,5 @@ class Command(BaseCommand):
         Raises:
             CommandError: there is nothing that it could do.
         """
-        return nginx.run(options)
+        text: str = _VERBS[options["verb"]].run(options)
+        return text
