@@ -22,7 +22,7 @@ __all__ = ["YEAR_S", "CachePolicy", "CacheRule", "CacheRules", "matches", "polic
 YEAR_S = 31_536_000
 """The longest that a file may be kept without asking. Source: RFC 9111, 5.2.2.1, and what caches make of more."""
 
-_HASHED = re.compile(r".+\.[0-9a-f]{12}(?:\.[^.]*)?", re.DOTALL)
+_HASHED = re.compile(r".+\.(?:[0-9a-f]{12}|[0-9a-f]{32})(?:\.[^.]*)?", re.DOTALL)
 _EVERYTHING = frozenset({"*", "**", "**/*"})
 
 

@@ -68,6 +68,8 @@ def test_many_stars_and_a_long_name_are_decided() -> None:
     ("name", "expected"),
     [
         ("app.55e7cbb9ba48.css", True),
+        (f"app.{'5' * 32}.css", True),
+        (f"app.{'5' * 20}.css", False),
         ("css/app.min.55e7cbb9ba48.css", True),
         ("README.55e7cbb9ba48", True),
         ("app.css", False),
