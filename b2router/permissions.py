@@ -7,7 +7,7 @@ False, is neither yes nor no, and stays so through `any`, `all` and `not`. Only 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from inspect import iscoroutine
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from b2router.config import Permission
 
-__all__ = ["RequestedFile", "describe", "is_allowed", "needs_user", "predicate", "predicate_paths"]
+__all__ = ["RequestedFile", "answers", "describe", "is_allowed", "needs_user", "predicate", "predicate_paths"]
 
 logger = logging.getLogger("b2router.permissions")
 
@@ -61,6 +61,33 @@ def is_allowed(permission: Permission | None, request: HttpRequest, file: Reques
     except Exception:
         logger.exception("Deciding about profile %s failed; access denied.", file.profile)
         return False
+
+
+def answers(
+    permission: Permission | None, request: HttpRequest, file: RequestedFile
+) -> Iterator[tuple[str, bool | None]]:
+    """What the permission and each of its parts say about this visitor: in words, and yes, no or neither.
+
+    Args: see `is_allowed`.
+    """
+    from b2router.config import AllOf, AnyOf, Not
+
+    if permission is None:
+        yield describe(permission), False
+        return
+    yield describe(permission), _answer(permission, request, file)
+    parts: Sequence[Permission] = ()
+    match permission:
+        case AnyOf():
+            parts = permission.any
+        case AllOf():
+            parts = permission.all
+        case Not():
+            parts = (permission.not_,)
+        case _:
+            pass
+    for part in parts:
+        yield from answers(part, request, file)
 
 
 def describe(permission: Permission | None) -> str:

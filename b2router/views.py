@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from b2router.config import BucketProfile, CachePolicy
 
-__all__ = ["proxy", "serve"]
+__all__ = ["proxy", "requested_file", "serve", "share_of"]
 
 logger = logging.getLogger("b2router.views")
 
@@ -90,11 +90,11 @@ def _answer(request: HttpRequest, rules: BucketProfile, name: str, shown: Presen
     except InvalidName:
         return response.plain(rules, 404)
     try:
-        file = _requested(rules, name)
+        file = requested_file(rules, name)
     except Exception:
         logger.exception("The owner of a file of profile %s cannot be looked up; access denied.", rules.name)
         return _denied(request, rules)
-    share = _share(request, rules, name)
+    share = share_of(request, rules, name)
     if share is None and not permissions.is_allowed(rules.permission, request, file):
         return _denied(request, rules)
     if file.is_owned and file.row is None:
@@ -108,14 +108,26 @@ def _answer(request: HttpRequest, rules: BucketProfile, name: str, shown: Presen
     return response.respond(request, rules, name, shown=shown)
 
 
-def _share(request: HttpRequest, profile: BucketProfile, name: str) -> shares.Share | None:
-    """The link that the visitor came by, when it is valid for this file: then nobody is asked who the visitor is."""
+def share_of(request: HttpRequest, profile: BucketProfile, name: str) -> shares.Share | None:
+    """The link that the visitor came by, when it is valid for this file: then nobody is asked who the visitor is.
+
+    Args:
+        request: what the visitor sent.
+        profile: whose file it is.
+        name: the file name, which has passed the gate.
+    """
     if shares.PARAMETER not in request.META.get("QUERY_STRING", ""):
         return None
     return shares.read(request.GET.get(shares.PARAMETER), profile.name, name)
 
 
-def _requested(profile: BucketProfile, name: str) -> permissions.RequestedFile:
+def requested_file(profile: BucketProfile, name: str) -> permissions.RequestedFile:
+    """What predicates are asked about; with `owner`, one query.
+
+    Args:
+        profile: whose file it is.
+        name: the file name, which has passed the gate.
+    """
     if profile.owner is None:
         return permissions.RequestedFile(profile.name, name)
     app, model, field = profile.owner.split(".")

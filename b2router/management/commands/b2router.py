@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from b2router.management import nginx, routes, stats
+from b2router.management import explain, nginx, routes, stats
 
-_VERBS = {"nginx": nginx, "routes": routes, "stats": stats}
+_VERBS = {"explain": explain, "nginx": nginx, "routes": routes, "stats": stats}
 
 
 class Command(BaseCommand):
