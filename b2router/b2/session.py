@@ -215,6 +215,16 @@ class Session:
         self._buckets[name] = found
         return found
 
+    def bucket_type(self, name: str) -> str:
+        """Whether a bucket is "allPublic", "allPrivate" or something else; one list.
+
+        Raises:
+            BackendError: there is no such bucket, the key may not see it, or B2 could not be reached.
+        """
+        self.login()
+        with self.calling("list", budget.of_request(self.limits)):
+            return str(self.api.get_bucket_by_name(name).get_fresh_state().type_)
+
     def forget_bucket(self, name: str) -> None:
         """Its id was wrong: it was deleted, and perhaps made anew."""
         self._buckets.pop(name, None)

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from b2router.management import explain, nginx, routes, stats
+from b2router.management import doctor, explain, nginx, routes, stats
 
-_VERBS = {"explain": explain, "nginx": nginx, "routes": routes, "stats": stats}
+_VERBS = {"doctor": doctor, "explain": explain, "nginx": nginx, "routes": routes, "stats": stats}
 
 
 class Command(BaseCommand):
@@ -29,6 +29,11 @@ class Command(BaseCommand):
 
         Raises:
             CommandError: there is nothing that it could do.
+            SystemExit: with 1, when `doctor` found something that does not work.
         """
-        text: str = _VERBS[options["verb"]].run(options)
+        try:
+            text: str = _VERBS[options["verb"]].run(options)
+        except doctor.Failed as error:
+            self.stdout.write(str(error))
+            raise SystemExit(1) from None
         return text

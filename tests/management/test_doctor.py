@@ -1,0 +1,171 @@
+"""`manage.py b2router doctor`: what it finds on the emulator when all is well, and when something is not."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from b2router.emulator import Emulator
+from tests.conftest import Configure
+
+ENOUGH = ["listBuckets", "readFiles", "writeFiles", "deleteFiles", "listFiles"]
+
+
+def examined(*words: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Exit code, and what → verdict and finding."""
+    output, code = StringIO(), 0
+    try:
+        call_command("b2router", "doctor", "--json", *words, stdout=output)
+    except SystemExit as end:
+        code = int(str(end.code))
+    return code, {
+        one["what"]: (one["verdict"], f"{one['found']} {one['fix']}") for one in json.loads(output.getvalue())
+    }
+
+
+@pytest.fixture
+def narrow(configure: Configure, emulator: Emulator, settings: Any) -> Emulator:
+    """A key that has what it needs and no more."""
+    key_id, key = emulator.create_key(ENOUGH)
+    settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "application_key_id": key_id, "application_key": key}
+    emulator.reset_counts()
+    return emulator
+
+
+def test_what_works_is_said_to_work(narrow: Emulator) -> None:
+    code, found = examined()
+    assert code == 0
+    assert {what: verdict for what, (verdict, _) in found.items()} == {
+        "cache default": "warn",
+        "account default: login": "ok",
+        "account default: rights": "ok",
+        "profile public: bucket acme-public": "warn",
+        "profile logged_in: bucket acme-members": "ok",
+        "profile staff: bucket acme-staff": "ok",
+    }
+    assert set(narrow.calls()) == {"b2_authorize_account", "b2_list_buckets"}, "it only reads"
+
+
+def test_a_file_goes_there_and_back(narrow: Emulator) -> None:
+    code, found = examined("--round-trip", "--profile=staff")
+    assert (code, found["profile staff: round trip"][0]) == (0, "ok")
+    from b2router import get_storage
+
+    assert get_storage("staff").listdir("") == ([], []), "and nothing is left"
+
+
+def test_a_public_address_is_asked_for_parts_too(narrow: Emulator, configure: Configure, settings: Any) -> None:
+    config = settings.BACKBLAZE_CONFIG
+    direct = {"mode": "direct", "base_url": narrow.url}
+    settings.BACKBLAZE_CONFIG = {
+        **config,
+        "profiles": {"public": {"bucket": "acme-public", "permission": "public", "delivery": direct}},
+    }
+    code, found = examined("--round-trip")
+    assert code == 0
+    assert {what: verdict for what, (verdict, _) in found.items() if "public: " in what} == {
+        "profile public: bucket acme-public": "ok",
+        "profile public: round trip": "ok",
+        "profile public: address": "ok",
+        "profile public: ranges": "ok",
+        "profile public: 304": "warn",  # B2 itself has no ETag
+    }
+
+
+def test_an_address_that_leads_elsewhere(narrow: Emulator, settings: Any) -> None:
+    cdn = {"mode": "cdn", "base_url": f"{narrow.url}/file/acme-staff/"}
+    public = {"bucket": "acme-public", "permission": "public", "delivery": cdn}
+    settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "profiles": {"public": public}}
+    code, found = examined("--round-trip")
+    assert (code, found["profile public: address"][0]) == (1, "fail")
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "says"),
+    [
+        ({"application_key": "wrong"}, "account default: login", "refused the application key"),
+        ({"profiles": {"x": {"bucket": "acme-missing"}}}, "profile x: bucket acme-missing", "Make the bucket"),
+        (
+            {"profiles": {"x": {"bucket": "acme-public", "permission": "staff", "route": "x/"}}},
+            "profile x: bucket acme-public",
+            "whoever knows a name reads the file",
+        ),
+        (
+            {
+                "profiles": {
+                    "x": {
+                        "bucket": "acme-staff",
+                        "permission": "public",
+                        "delivery": {"mode": "direct", "base_url": "https://f000.example.com"},
+                    }
+                }
+            },
+            "profile x: bucket acme-staff",
+            "browsers are sent to it",
+        ),
+        (
+            {
+                "profiles": {
+                    "x": {
+                        "bucket": "acme-staff",
+                        "permission": "staff",
+                        "route": "x/",
+                        "delivery": {"mode": "redirect", "signer": "native"},
+                    }
+                }
+            },
+            "account default: rights",
+            "lacks shareFiles",
+        ),
+    ],
+    ids=["key", "bucket", "open bucket", "closed bucket", "rights"],
+)
+def test_what_does_not_work_is_said(
+    change: dict[str, Any], what: str, says: str, narrow: Emulator, settings: Any
+) -> None:
+    settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, **change}
+    code, found = examined()
+    assert code == 1
+    assert found[what][0] == "fail"
+    assert says in found[what][1]
+
+
+def test_a_key_that_may_do_too_much_is_a_warning(configure: Configure) -> None:
+    code, found = examined()
+    assert (code, found["account default: rights"][0]) == (0, "warn")
+    assert "writeKeys" in found["account default: rights"][1]
+
+
+def test_a_key_for_other_names(narrow: Emulator, settings: Any) -> None:
+    key_id, key = narrow.create_key(ENOUGH, "acme-staff", prefix="in/")
+    settings.BACKBLAZE_CONFIG = {
+        **settings.BACKBLAZE_CONFIG,
+        "application_key_id": key_id,
+        "application_key": key,
+        "profiles": {"staff": {"bucket": "acme-staff"}},
+    }
+    code, found = examined()
+    assert (code, found["profile staff: location"][0]) == (1, "fail")
+
+
+def test_a_cache_that_is_away(narrow: Emulator, settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    code, found = examined()
+    assert (code, found["cache default"][0]) == (1, "fail")
+
+
+def test_for_people_it_is_a_table(narrow: Emulator) -> None:
+    output = StringIO()
+    call_command("b2router", "doctor", "--profile=staff", stdout=output)
+    lines = output.getvalue().splitlines()
+    assert lines[-1] == "3 ok, 1 warn, 0 fail"
+    assert lines[3].startswith("ok    account default: login")
+
+
+def test_no_finding_holds_a_secret(narrow: Emulator, settings: Any) -> None:
+    settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "application_key": "canary-K001"}
+    assert "canary" not in str(examined("--round-trip"))
