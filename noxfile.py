@@ -123,7 +123,10 @@ def install(session: nox.Session, *requirements: str) -> None:
 @nox.session
 @nox.parametrize(["python", "django"], MATRIX)
 def tests(session: nox.Session, django: str) -> None:
-    """Run the tests on every Python x Django, the slow ones once on each Python; missing Pythons are skipped."""
+    """Run the tests on every Python x Django, the slow ones once on each Python; missing Pythons are skipped.
+
+    Those of `deployment` are a session of their own.
+    """
     install(session, "--editable", ".[prometheus,yaml]", *group("test"), DJANGO[django])
     # Coverage once, on the interpreter that is always there; a selection of tests has no total worth judging.
     newest = NEWEST_DJANGO[session.python] == django
@@ -133,9 +136,9 @@ def tests(session: nox.Session, django: str) -> None:
         session.run("coverage", "erase", silent=True)
     # Fast tests wait more than they compute, so four run side by side; the slow ones start whole servers, and get
     # the machine to themselves.
-    fast, slow = "not browser and not slow", "not browser and slow"
+    fast, slow = "not browser and not slow", "not browser and not deployment and slow"
     if session.posargs:
-        runs = [["-m", "not browser" if newest else fast, *session.posargs]]
+        runs = [["-m", "not browser and not deployment" if newest else fast, *session.posargs]]
     else:
         runs = [["-n", "4", "--dist", "loadfile", "-m", fast], *([["-m", slow]] if newest else [])]
     for options in runs:
@@ -168,6 +171,17 @@ def browser(session: nox.Session) -> None:
         *session.posargs,
         env={"DJANGO_ALLOW_ASYNC_UNSAFE": "true"},  # playwright's own event loop runs in the tests' thread
     )  # fmt: skip
+
+
+@nox.session
+def deployment(session: nox.Session) -> None:
+    """Run several processes behind nginx, on Redis, Memcached and PostgreSQL, and let all of these go wrong.
+
+    What is not installed is skipped, unless B2ROUTER_REQUIRE names it. B2ROUTER_LOAD_S=60 makes the load last longer,
+    and B2ROUTER_REPORT names a folder for what was measured.
+    """
+    install(session, "--editable", ".[prometheus,yaml]", *group("test"))
+    session.run("python", *DEPRECATIONS_ARE_ERRORS, "-m", "pytest", "-m", "deployment", "-s", *session.posargs)
 
 
 @nox.session

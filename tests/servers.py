@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +12,12 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from b2router.emulator import Emulator
+from tests.processes import daemon, free_port, listens
 
 ROOT = Path(__file__).parents[1]
 
 COMMANDS = {
-    "gunicorn": ["gunicorn", "tests.project.wsgi", "--workers=1", "--threads=8", "--worker-class=gthread"],
+    "gunicorn": ["gunicorn", "tests.project.wsgi", "--worker-class=gthread"],
     "uvicorn": ["uvicorn", "tests.project.asgi:application", "--lifespan=off", "--log-level=warning"],
 }
 
@@ -64,13 +62,33 @@ class Server:
 
 
 @contextmanager
-def serving(kind: str, emulator: Emulator, folder: Path, **variables: str) -> Iterator[Server]:
-    """Run the test project on the emulator, with further environment variables."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    bind = [f"--bind=127.0.0.1:{port}"] if kind == "gunicorn" else ["--host=127.0.0.1", f"--port={port}"]
-    log = folder / f"{kind}.log"
+def serving(
+    kind: str,
+    emulator: Emulator,
+    folder: Path,
+    port: int | None = None,
+    workers: int = 1,
+    threads: int = 8,
+    /,
+    **variables: str,
+) -> Iterator[Server]:
+    """Run the test project on the emulator.
+
+    Args:
+        kind: "gunicorn" or "uvicorn".
+        folder: where its log goes.
+        port: to listen on; None for a free one.
+        workers: processes that answer.
+        threads: in each of gunicorn's workers; uvicorn makes its own.
+        variables: of the environment, in addition.
+    """
+    port = port or free_port()
+    argv = [sys.executable, "-m", *COMMANDS[kind], f"--workers={workers}"]
+    if kind == "gunicorn":
+        argv += [f"--threads={threads}", f"--bind=127.0.0.1:{port}"]
+    else:
+        argv += ["--host=127.0.0.1", f"--port={port}"]
+    log = folder / f"{kind}-{port}.log"
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.project.settings",
@@ -79,33 +97,5 @@ def serving(kind: str, emulator: Emulator, folder: Path, **variables: str) -> It
         "BACKBLAZE_APPLICATION_KEY": emulator.key,
         **variables,
     }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *COMMANDS[kind], *bind],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            _wait(process, port, log)
-            yield Server(port, process, log)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            break
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+    with daemon(argv, log, lambda: listens(port), environment=environment, cwd=ROOT) as process:
+        yield Server(port, process, log)

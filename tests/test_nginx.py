@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -30,7 +27,9 @@ from django.test import override_settings
 from b2router import get_storage
 from b2router.b2.session import close_all
 from b2router.emulator import Emulator, exchange
+from tests import services
 from tests.conftest import BUCKETS
+from tests.processes import free_port
 from tests.servers import Server, serving
 
 pytestmark = pytest.mark.slow
@@ -92,16 +91,6 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> Answer:
         return Answer(answer.status, body, fields)
     finally:
         connection.close()
-
-
-@pytest.fixture(scope="module")
-def nginx() -> str:
-    found = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("nginx is not installed: apt-get install nginx-light")
-        pytest.skip("nginx is not installed: apt-get install nginx-light")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -212,8 +201,9 @@ def anything() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def site(
-    nginx: str, b2: Emulator, config: dict[str, Any], anything: str, tmp_path_factory: pytest.TempPathFactory
+    b2: Emulator, config: dict[str, Any], anything: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
+    services.need("nginx", "nginx")
     folder = tmp_path_factory.mktemp("nginx")
     variables = {
         f"BACKBLAZE_PROFILES__{name.upper()}": json.dumps(values) for name, values in config["profiles"].items()
@@ -223,7 +213,7 @@ def site(
     with (
         serving("gunicorn", b2, folder, **variables) as server,
         override_settings(BACKBLAZE_CONFIG=config),
-        fronted(nginx, server, anything, folder) as port,
+        fronted(server, anything, folder) as port,
     ):
         assert ask(port, "/home/").body == b"home"
         yield Site(port, server, b2)
@@ -236,23 +226,14 @@ def printed(**options: Any) -> str:
 
 
 def nginx_conf(folder: Path, port: int, site: str, other_site: str) -> Path:
-    """A whole configuration around what the command prints: nothing of this machine's is read or written."""
+    """A whole configuration around what the command prints."""
     (folder / "b2router-http.conf").write_text(printed(context="http"))
     (folder / "b2router-server.conf").write_text(printed(context="server"))
-    temporary = "\n".join(f"    {kind}_temp_path {folder}/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
-    path = folder / "nginx.conf"
-    path.write_text(f"""
-{"user root;" if os.geteuid() == 0 else ""}
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx-error.log info;
-events {{ worker_connections 256; }}
-http {{
+    return services.nginx_conf(
+        folder,
+        f"""
     log_format with_bytes '$request_uri $upstream_bytes_received';
     access_log {folder}/nginx-access.log with_bytes;
-    client_body_temp_path {folder}/body;
-{temporary}
     gzip on;
     gzip_types *;
     gzip_min_length 1;
@@ -273,35 +254,16 @@ http {{
         }}
         include b2router-server.conf;
     }}
-}}
-""")
-    return path
+""",
+    )
 
 
 @contextmanager
-def fronted(nginx: str, server: Server, anything: str, folder: Path) -> Iterator[int]:
+def fronted(server: Server, anything: str, folder: Path) -> Iterator[int]:
     """Run nginx before a server; gives its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = folder / "nginx-start.log"
-    conf = nginx_conf(folder, port, f"http://127.0.0.1:{server.port}", anything)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [nginx, "-p", str(folder), "-c", str(conf), "-e", str(log)], stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            for _ in range(100):
-                with socket.socket() as probe:
-                    if process.poll() is None and probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.1)
-            else:
-                raise AssertionError(f"nginx did not start:\n{log.read_text()}")
-            yield port
-        finally:
-            process.terminate()
-            process.wait(10)
+    port = free_port()
+    with services.nginx(nginx_conf(folder, port, f"http://127.0.0.1:{server.port}", anything), port):
+        yield port
 
 
 @pytest.fixture
@@ -637,12 +599,14 @@ def test_the_logs_hold_no_key(site: Site, config: dict[str, Any]) -> None:
     assert "X-Amz" not in (folder / "nginx-access.log").read_text()
 
 
-def test_nginx_finds_nothing_to_complain_about(nginx: str, config: dict[str, Any], tmp_path: Path) -> None:
+def test_nginx_finds_nothing_to_complain_about(config: dict[str, Any], tmp_path: Path) -> None:
     """For production, with a certificate file and a name server."""
     with override_settings(BACKBLAZE_CONFIG={**config, "realm": "production"}):
         conf = nginx_conf(tmp_path, 8080, "http://127.0.0.1:8000", "http://127.0.0.1:8001")
     said = subprocess.run(
-        [nginx, "-t", "-p", tmp_path, "-c", conf, "-e", tmp_path / "boot.log"], capture_output=True, text=True
+        [services.need("nginx", "nginx"), "-t", "-p", tmp_path, "-c", conf, "-e", tmp_path / "boot.log"],
+        capture_output=True,
+        text=True,
     )
     assert said.returncode == 0, said.stderr
     assert "warn" not in said.stderr

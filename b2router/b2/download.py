@@ -294,7 +294,7 @@ def _request(
                 return response
             body = _error_body(response)
             is_expired = faults.is_expired(response.status, body)
-            if is_expired and renewed:
+            if is_expired and renewed and session.has_made(login):
                 session.renewed_in_vain()
             elif is_expired and session.may_be_expired(body):
                 renewed = True

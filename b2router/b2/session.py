@@ -83,6 +83,7 @@ class Session:
         self.shared = SharedLogin(account, info)
         self._lock = threading.Lock()
         self._login: Login | None = None
+        self._made: str | None = None
         self._failure: tuple[type[BackendError], str, int | None] | None = None
         self._failed_at = 0.0
         self._fruitless_at = -REFUSED_PAUSE_S
@@ -192,6 +193,11 @@ class Session:
         """
         return bool(body) or time.monotonic() - self._fruitless_at > REFUSED_PAUSE_S
 
+    def has_made(self, login: Login) -> bool:
+        """Whether this process asked B2 for the login, and did not find what another one had made: that can be as old
+        as the one that B2 has just refused."""
+        return login.token == self._made
+
     def renewed_in_vain(self) -> None:
         """A call was refused again right after a new login."""
         self._fruitless_at = time.monotonic()
@@ -260,8 +266,9 @@ class Session:
             self.api.authorize_account(
                 account.application_key_id, account.application_key.get_secret_value(), account.realm
             )
+        self._made = info.get_account_auth_token()
         return Authorisation(
-            token=info.get_account_auth_token(),
+            token=self._made,
             api_url=info.get_api_url(),
             download_url=info.get_download_url(),
             s3_url=info.get_s3_api_url() or "",

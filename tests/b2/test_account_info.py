@@ -306,3 +306,16 @@ def test_a_download_token_is_shared_too(info: AccountInfo, emulator: Emulator) -
     assert emulator.calls()["b2_get_download_authorization"] == 1
     assert download_token(sessions[0], "acme-public", "b.txt", ends_at, time.time()) not in tokens
     assert download_token(sessions[0], "acme-public", "a.txt", ends_at + 150, time.time()) not in tokens
+
+
+def test_a_login_that_another_process_left_may_have_expired_too(emulator: Emulator) -> None:
+    """When a cache loses what it holds, processes can have several logins at once, which end together."""
+    first, second = Session(account(emulator), CacheAccountInfo()), Session(account(emulator), CacheAccountInfo())
+    first.login()
+    cache.clear()
+    second.login()
+    emulator.expire_tokens()
+    emulator.reset_counts()
+    with pytest.raises(NotFound):
+        stat(first, "acme-public", "none.txt")
+    assert emulator.calls() == {"b2_authorize_account": 1, "head": 3}
