@@ -73,6 +73,9 @@ def serve(
         operation.name = name
         answer = _answer(request, rules, name, Presentation(download_as, disposition, cache))
         operation.answered(answer.status_code, len(getattr(answer, "content", b"")))
+    if request.method == "HEAD" and isinstance(answer, HttpResponse) and answer.content:
+        answer["Content-Length"] = str(len(answer.content))  # of the text that GET gets
+        answer.content = b""
     if "X-Frame-Options" not in response.denial_headers(rules):  # or XFrameOptionsMiddleware would put in its own
         answer.xframe_options_exempt = True  # type: ignore[attr-defined]  # Django looks for it, and declares it not
     if not permissions.needs_user(rules.permission):

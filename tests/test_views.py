@@ -347,6 +347,15 @@ def test_head_is_get_without_a_body(configure: Configure, emulator: Emulator, cl
     assert emulator.calls() == {"b2_authorize_account": 1, "head": 1}
 
 
+@pytest.mark.parametrize("path", ["/b2/missing", "/b2/a//b", "/b2s/a.txt"])
+def test_head_of_what_is_refused_has_no_body_either(path: str, configure: Configure, client: Reader) -> None:
+    """RFC 9110, 9.3.2; servers log an answer to HEAD that has one."""
+    got = client.get(path, headers={"Accept": "text/plain"})
+    head = client.head(path, headers={"Accept": "text/plain"})
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head["Content-Length"] == str(len(got.body)) != "0"
+
+
 # Headers
 
 

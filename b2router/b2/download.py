@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal, Self
 from urllib.parse import quote, unquote_plus
@@ -49,6 +50,7 @@ class Download:
         stored: what B2 said about the file.
         first: the first byte that this download gives, from 0.
         size_bytes: how many bytes it promises.
+        on_wrong: called when the bytes turn out not to be those of the file, before it raises.
     """
 
     def __init__(self, session: Session, stored: StoredFile, response: urllib3.BaseHTTPResponse) -> None:
@@ -64,6 +66,7 @@ class Download:
         self._lock = threading.Lock()
         self._is_reading = False
         self._is_closed = False
+        self.on_wrong: Callable[[], None] | None = None
         if not self._left:
             response.drain_conn()  # nothing is left to read: this is how the connection returns to its pool
 
@@ -152,6 +155,8 @@ class Download:
             return
         self._hash.update(block)
         if not self._left and self._hash.hexdigest() != self.stored.sha1:
+            if self.on_wrong is not None:
+                self.on_wrong()
             logger.error("A file that B2 sent does not have its SHA-1; file id %s.", self.stored.file_id)
             raise UnexpectedAnswer("The bytes that came do not have the SHA-1 of the file.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from b2router.b2 import download
 from b2router.b2.metadata import Metadata
@@ -115,6 +116,7 @@ class PlacedFile:
                 place.metadata.forget(self._key)
             raise
         place.metadata.came(self._key, body.stored, self._known)
+        body.on_wrong = partial(place.metadata.forget, self._key)
         return body
 
 

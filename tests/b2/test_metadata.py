@@ -267,3 +267,22 @@ def test_reading_a_file_makes_it_known(configure: Configure, emulator: Emulator,
     assert get_storage("public").size("a.txt") == 5
     assert client.head("/b2/a.txt").status_code == 200
     assert emulator.calls() == {"download": 1}
+
+
+def test_a_length_that_was_announced_wrongly_is_not_remembered(
+    configure: Configure, emulator: Emulator, client: Client
+) -> None:
+    """Or ranges past it would be refused for as long as it is remembered."""
+    put(content=bytes(200_000))
+    cache.clear()
+    emulator.fail("download", truncate_at=100_000)
+    with pytest.raises(OSError, match="SHA-1"):
+        read(client, "/b2/a.txt")
+    assert read(client, "/b2/a.txt", Range="bytes=150000-150009") == (206, "10", bytes(10))
+    assert client.head("/b2/a.txt")["Content-Length"] == "200000"
+
+
+def test_two_lengths_of_one_version_are_none(remembered: Metadata) -> None:
+    remembered.came("a.txt", STORED, NOTHING)
+    remembered.came("a.txt", replace(STORED, size_bytes=4), remembered.recall("a.txt"))
+    assert remembered.recall("a.txt") == NOTHING
