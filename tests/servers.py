@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[1]
 
 COMMANDS = {
     "gunicorn": ["gunicorn", "tests.project.wsgi", "--workers=1", "--threads=8", "--worker-class=gthread"],
+    "gunicorn sync": ["gunicorn", "tests.project.wsgi", "--workers=1", "--worker-class=sync"],
+    "gunicorn 32 threads": ["gunicorn", "tests.project.wsgi", "--workers=1", "--threads=32", "--worker-class=gthread"],
     "uvicorn": ["uvicorn", "tests.project.asgi:application", "--lifespan=off", "--log-level=warning"],
+    "uvicorn 2 workers": ["uvicorn", "tests.project.asgi:application", "--lifespan=off", "--workers=2"],
 }
 
 
@@ -64,12 +67,19 @@ class Server:
 
 
 @contextmanager
-def serving(kind: str, emulator: Emulator, folder: Path, **variables: str) -> Iterator[Server]:
-    """Run the test project on the emulator, with further environment variables."""
+def serving(
+    kind: str, emulator: Emulator, folder: Path, *, give_up_s: float | None = None, **variables: str
+) -> Iterator[Server]:
+    """Run the test project on the emulator, with further environment variables; with `give_up_s`, on a socket of
+    `examples/listen.py`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    bind = [f"--bind=127.0.0.1:{port}"] if kind == "gunicorn" else ["--host=127.0.0.1", f"--port={port}"]
+    bind = [f"--bind=127.0.0.1:{port}"] if kind.startswith("gunicorn") else ["--host=127.0.0.1", f"--port={port}"]
+    before: list[str] = []
+    if give_up_s is not None:
+        bind = ["--bind=fd://{fd}"] if kind.startswith("gunicorn") else ["--fd={fd}"]
+        before = [str(ROOT / "examples/listen.py"), f"127.0.0.1:{port}", f"--give-up={give_up_s}", "--", sys.executable]
     log = folder / f"{kind}.log"
     environment = {
         **os.environ,
@@ -81,7 +91,7 @@ def serving(kind: str, emulator: Emulator, folder: Path, **variables: str) -> It
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *COMMANDS[kind], *bind],
+            [sys.executable, *before, "-m", *COMMANDS[kind], *bind],
             cwd=ROOT,
             env=environment,
             stdout=output,
