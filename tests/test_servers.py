@@ -109,8 +109,10 @@ def test_a_body_that_b2_keeps_cutting_is_a_visible_break(server: Server, b2: Emu
 
 
 def test_a_head_request_and_a_denial_have_no_body(server: Server, b2: Emulator, big_file: str) -> None:
-    b2.reset_counts()
     connection = server.connect()
+    connection.request("GET", big_file, headers={"Range": "bytes=0-0"})
+    assert connection.getresponse().read() == PATTERN[:1]  # what is known about the file is fresh
+    b2.reset_counts()
     connection.request("HEAD", big_file)
     answer = connection.getresponse()
     assert (answer.status, answer.read(), answer.headers["Content-Length"]) == (200, b"", str(SIZE))
@@ -118,7 +120,7 @@ def test_a_head_request_and_a_denial_have_no_body(server: Server, b2: Emulator, 
     denied = connection.getresponse()
     assert (denied.status, denied.read()) == (403, b"You may not read this file.\n")
     connection.close()
-    assert b2.calls() == {"head": 1}
+    assert b2.calls() == {}
 
 
 def test_a_kept_connection_stays_usable(server: Server, big_file: str) -> None:
