@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from b2router.values import Model, WebAddress, located
+from b2router.values import Model, WebAddress, is_loopback, located
 
 __all__ = [
     "AccelDelivery",
@@ -114,7 +114,8 @@ class CdnDelivery(Model):
 
     @model_validator(mode="after")
     def _signatures_travel_unseen(self) -> Self:
-        if self.signing is not None and urlsplit(self.base_url).scheme != "https":
+        address = urlsplit(self.base_url)
+        if self.signing is not None and address.scheme != "https" and not is_loopback(address.hostname):
             raise located("web_address", ("base_url",), "expected https: whoever reads a signed address can use it")
         return self
 

@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[1]
 
 COMMANDS = {
     "gunicorn": ["gunicorn", "tests.project.wsgi", "--worker-class=gthread"],
+    "gunicorn sync": ["gunicorn", "tests.project.wsgi", "--worker-class=sync"],
+    "gunicorn 32 threads": ["gunicorn", "tests.project.wsgi", "--worker-class=gthread", "--threads=32"],
     "uvicorn": ["uvicorn", "tests.project.asgi:application", "--lifespan=off", "--log-level=warning"],
+    "uvicorn 2 workers": ["uvicorn", "tests.project.asgi:application", "--lifespan=off", "--workers=2"],
 }
 
 
@@ -70,25 +73,35 @@ def serving(
     workers: int = 1,
     threads: int = 8,
     /,
+    *,
+    give_up_s: float | None = None,
     **variables: str,
 ) -> Iterator[Server]:
     """Run the test project on the emulator.
 
     Args:
-        kind: "gunicorn" or "uvicorn".
+        kind: one of `COMMANDS`.
         folder: where its log goes.
         port: to listen on; None for a free one.
         workers: processes that answer.
-        threads: in each of gunicorn's workers; uvicorn makes its own.
+        threads: in each worker of "gunicorn"; uvicorn makes its own.
+        give_up_s: listen on a socket of `examples/listen.py`, which gives up visitors who stop reading.
         variables: of the environment, in addition.
     """
     port = port or free_port()
-    argv = [sys.executable, "-m", *COMMANDS[kind], f"--workers={workers}"]
-    if kind == "gunicorn":
-        argv += [f"--threads={threads}", f"--bind=127.0.0.1:{port}"]
+    is_gunicorn = kind.startswith("gunicorn")
+    before: list[str] = []
+    if give_up_s is not None:
+        before = [str(ROOT / "examples/listen.py"), f"127.0.0.1:{port}", f"--give-up={give_up_s}", "--", sys.executable]
+        bind = ["--bind=fd://{fd}"] if is_gunicorn else ["--fd={fd}"]
     else:
-        argv += ["--host=127.0.0.1", f"--port={port}"]
-    log = folder / f"{kind}-{port}.log"
+        bind = [f"--bind=127.0.0.1:{port}"] if is_gunicorn else ["--host=127.0.0.1", f"--port={port}"]
+    argv = [sys.executable, *before, "-m", *COMMANDS[kind], *bind]
+    if kind != "uvicorn 2 workers":
+        argv.append(f"--workers={workers}")
+    if kind == "gunicorn":
+        argv.append(f"--threads={threads}")
+    log = folder / f"{kind.replace(' ', '-')}-{port}.log"
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.project.settings",

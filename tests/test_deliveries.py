@@ -192,6 +192,12 @@ def cdn(scheme: str = "bunny", base_url: str = "https://cdn.example.com", **sign
     return {"mode": "cdn", "base_url": base_url, "signing": {"scheme": scheme, "secret": "canary-secret", **signing}}
 
 
+def test_a_cdn_on_loopback_may_do_without_tls() -> None:
+    """A stand-in for development: nobody is on the way who could read the address."""
+    for host in ("127.0.0.1:8080", "localhost", "[::1]:80"):
+        assert configured(x=profile("staff", cdn(base_url=f"http://{host}/")))
+
+
 @pytest.mark.parametrize("permission", ["public", "staff", "shop.may_read"])
 def test_a_signed_cdn_may_serve_any_profile(permission: str) -> None:
     """It hands out only what the site has signed, after the permission."""

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2router import get_storage, naming
-from b2router.b2 import reservations
+from b2router.b2 import host_locks
 from b2router.b2.reservations import Reservations
 from b2router.emulator import Emulator
 from b2router.errors import ReadOnly, Unavailable
@@ -176,7 +176,7 @@ def test_hosts_that_share_a_cache_reserve_names_in_it(monkeypatch: pytest.Monkey
     shelf = CacheShelf("default")
     one = Reservations(("realm", "account", "bucket"), shelf)
     assert one.take("a.txt")
-    monkeypatch.setattr(reservations, "_host", reservations._Host())  # another host
+    monkeypatch.setattr(host_locks, "_host", host_locks._Host())  # another host
     other = Reservations(("realm", "account", "bucket"), shelf)
     assert (other.take("a.txt"), other.take("b.txt")) == (False, True)
     one.give_back("a.txt")
@@ -196,7 +196,7 @@ def test_a_save_that_fails_gives_the_name_back(configure: Configure, emulator: E
 
 
 def test_without_a_place_for_locks_saving_goes_on(monkeypatch: pytest.MonkeyPatch, configure: Configure) -> None:
-    monkeypatch.setattr(reservations, "_host", reservations._Host())
+    monkeypatch.setattr(host_locks, "_host", host_locks._Host())
     monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
     assert get_storage("staff").save("a.txt", ContentFile(b"x")) == "a.txt"
 

@@ -108,23 +108,12 @@ def test_a_body_that_b2_keeps_cutting_is_a_visible_break(server: Server, b2: Emu
     connection.close()
 
 
-def test_a_client_that_leaves_stops_the_download(server: Server, b2: Emulator, big_file: str) -> None:
-    """Whatever B2 sends is paid for."""
-    b2.reset_counts()
-    connection = server.connect()
-    connection.request("GET", big_file)
-    connection.getresponse().read(MiB)
-    connection.close()
-    deadline = time.monotonic() + 10
-    while b2.bytes_out() == SIZE and time.monotonic() < deadline:
-        time.sleep(0.1)  # what is planned counts until the connection has ended
-    assert MiB <= b2.bytes_out() < SIZE // 3
-
-
 def test_a_head_request_and_a_denial_have_no_body(server: Server, b2: Emulator, big_file: str) -> None:
-    """And cost nothing: the process has saved the file itself."""
-    b2.reset_counts()
+    """And cost nothing: what was just read is known."""
     connection = server.connect()
+    connection.request("GET", big_file, headers={"Range": "bytes=0-0"})
+    assert connection.getresponse().read() == PATTERN[:1]  # what is known about the file is fresh
+    b2.reset_counts()
     connection.request("HEAD", big_file)
     answer = connection.getresponse()
     assert (answer.status, answer.read(), answer.headers["Content-Length"]) == (200, b"", str(SIZE))

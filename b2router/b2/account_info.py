@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from b2router.b2 import host_locks
 from b2router.b2.shelves import CacheShelf, Shelf, SqliteShelf, place
 from b2router.config import Account, CacheAccountInfo, MemoryAccountInfo, SqliteAccountInfo
 from b2router.errors import ConfigError, Problem
@@ -175,8 +176,10 @@ class SharedLogin:
         while True:
             if (found := self._read(stale_token)) is not None:
                 return found
-            if self._shelf.add(turn, 1, TURN_S):
-                break
+            if host_locks.take(turn):  # caches in files let two processes add
+                if self._shelf.add(turn, 1, TURN_S):
+                    break
+                host_locks.give_back(turn)
             if time.monotonic() > until:
                 return self._made(log_in)
             time.sleep(random.uniform(0.02, 0.06))  # noqa: S311 - spreads processes, hides nothing
@@ -185,6 +188,7 @@ class SharedLogin:
             return self._read(stale_token) or self._made(log_in)
         finally:
             self._shelf.delete(turn)
+            host_locks.give_back(turn)
 
     def token(self, *what: str) -> str | None:
         """A token for a narrower purpose that some process of this account has got."""

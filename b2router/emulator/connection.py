@@ -17,6 +17,7 @@ from b2router.emulator.world import World
 TIMEOUT_S = 60.0  # between two bytes
 IDLE_S = 300.0  # between two requests
 DRAIN_S = 30.0  # for a body that nobody wanted
+SEND_BUFFER_BYTES = 128 * 1024  # else megabytes count as sent that wait here for a client who has left
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
 
@@ -31,6 +32,7 @@ class Connection:
     def run(self) -> None:
         """Serve requests until the client, an error or the end of the emulator ends it."""
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         stream: BufferedReader = self._sock.makefile("rb", BLOCK_BYTES // 4)  # type: ignore[assignment]
         try:
             while self._serve_next(stream):

@@ -10,6 +10,7 @@ import http.client
 import mimetypes
 import re
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field
 from html import unescape
 from http.cookies import SimpleCookie
@@ -79,6 +80,12 @@ class Visitor:
     def get(self, address: str) -> Answer:
         return self.ask("GET", address)
 
+    def read(self, address: str) -> Answer:
+        """Get a file as a browser does: where the site sends the visitor on to B2 or the CDN, from there."""
+        answer = self.get(address)
+        onward = answer.headers.get("Location", "")
+        return self.get(onward) if urlsplit(onward).netloc not in ("", urlsplit(self.site).netloc) else answer
+
     def sign_in(self, password: str) -> Answer:
         token = self._form_token("/login/")
         form = urlencode({"csrfmiddlewaretoken": token, "username": self.name, "password": password})
@@ -128,10 +135,27 @@ class Row:
     """One uploaded file and what each visitor should get."""
 
     profile: str
+    delivery: str
     note: str
     address: str
     content: bytes
     expected: tuple[str, str, str]
+
+    @property
+    def reads(self) -> int:
+        return sum(cell.startswith("200") for cell in self.expected)
+
+
+CALLS = {
+    "streamed by the site": "download",
+    "streamed by nginx": "s3_get",
+    "redirect to B2, signed here": "s3_get",
+    "redirect to B2, with its download token": "download",
+    "redirect to the CDN, signed here": "download",
+    "straight from B2": "download",
+    "straight from the CDN": "download",
+}
+"""How each delivery is described on the profile's page, and the call to B2 that every read is, whoever makes it."""
 
 
 class Report:
@@ -181,14 +205,18 @@ def _walk(site: str, b2: Meter, report: Report) -> None:
     print("\nWho reads what", flush=True)
     b2.reset_counts()
     _read(rows, visitors, report)
-    reading, read = b2.calls(), sum(cell.startswith("200") for row in rows for cell in row.expected)
+    reading = b2.calls()
+    wanted = Counter({"b2_get_download_authorization": sum("token" in row.delivery for row in rows)})
+    for row in rows:
+        wanted[CALLS[row.delivery]] += row.reads
 
     print("\nHow it is read", flush=True)
     _look_closer(rows, anonymous, alice, sam, b2, report)
 
     print("\nCalls to B2 while the table was read", flush=True)
-    made = ", ".join(f"{count} {call}" for call, count in sorted(reading.items()))
-    report.line(f"one for each of the {read} files that were read", made, f"{read} download")
+    made, due = (", ".join(f"{count} {call}" for call, count in sorted(each.items())) for each in (reading, wanted))
+    read = sum(row.reads for row in rows)
+    report.line(f"one for each of the {read} files, and a token", made, due)
 
 
 def _upload(anonymous: Visitor, alice: Visitor, sam: Visitor, report: Report) -> list[Row]:
@@ -198,7 +226,12 @@ def _upload(anonymous: Visitor, alice: Visitor, sam: Visitor, report: Report) ->
         ("public", "", sam, {}, "notice.txt", (read, read, read)),
         ("logged_in", "", alice, {}, "tips.txt", (login, read, read)),
         ("staff", "", sam, {}, "rota.txt", (login, refused, read)),
+        ("talks", "", sam, {}, "talk.txt", (login, read, read)),
+        ("exports", "", sam, {}, "export.txt", (login, refused, read)),
+        ("ledgers", "", sam, {}, "ledger.txt", (login, refused, read)),
+        ("catalogue", "", sam, {}, "catalogue.txt", (read, read, read)),
         ("cdn", "", sam, {}, "badge.txt", (read, read, read)),
+        ("prints", "", sam, {}, "print.txt", (login, read, read)),
         ("invoices", "for alice", sam, {"owner": "alice"}, "alice.pdf", (hidden, read, read)),
         ("invoices", "for sam", sam, {"owner": "sam"}, "sam.pdf", (hidden, hidden, read)),
     )
@@ -213,20 +246,29 @@ def _upload(anonymous: Visitor, alice: Visitor, sam: Visitor, report: Report) ->
         answer = uploader.upload(profile, {"title": title, **fields}, f"{stamp}-{name}", content)
         report.line(f"{uploader.name} uploads to {profile} {note}".rstrip(), answer.status, 302)
         address = uploader.link(f"/profiles/{profile}/", title)
-        rows.append(Row(profile, note, address, content, expected))
+        rows.append(Row(profile, _delivery(sam, profile), note, address, content, expected))
     for visitor, profile, outcome in ((anonymous, "public", login), (alice, "staff", refused)):
         answer = visitor.upload(profile, {"title": "no"}, "no.txt", b"no")
         report.line(f"{visitor.name} uploads to {profile}", answer.outcome, outcome)
     return rows
 
 
+def _delivery(visitor: Visitor, profile: str) -> str:
+    """How the profile's page says that its files travel."""
+    page = visitor.get(f"/profiles/{profile}/").text
+    found = re.search(r"<dt>Delivery</dt><dd><code>\w+</code> ([^<]+?)\s*<", page)
+    if found is None or found[1] not in CALLS:
+        raise Failure(f"the page of {profile} does not say how its files are delivered")
+    return found[1]
+
+
 def _read(rows: list[Row], visitors: list[Visitor], report: Report) -> None:
-    head = ["profile", "file", *(visitor.name for visitor in visitors), "as declared"]
+    head = ["profile", "delivery", "file", *(visitor.name for visitor in visitors), "as declared"]
     table, wrong = [head], []
     for row in rows:
         cells = []
         for visitor, expected in zip(visitors, row.expected, strict=True):
-            answer = visitor.get(row.address)
+            answer = visitor.read(row.address)
             cell = answer.outcome
             if answer.status == 200 and answer.body != row.content:
                 cell = "200 other bytes"
@@ -234,7 +276,7 @@ def _read(rows: list[Row], visitors: list[Visitor], report: Report) -> None:
                 wrong.append(f"{row.profile} {row.note}, {visitor.name}: {cell} instead of {expected}")
             cells.append(cell)
         verdict = "yes" if tuple(cells) == row.expected else f"NO: {' | '.join(row.expected)}"
-        table.append([row.profile, row.note or "any", *cells, verdict])
+        table.append([row.profile, row.delivery, row.note or "any", *cells, verdict])
     widths = [max(len(line[column]) for line in table) for column in range(len(head))]
     for index, line in enumerate(table):
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -244,7 +286,9 @@ def _read(rows: list[Row], visitors: list[Visitor], report: Report) -> None:
 
 
 def _look_closer(rows: list[Row], anonymous: Visitor, alice: Visitor, sam: Visitor, b2: Meter, report: Report) -> None:
-    public, members, staff, cdn, alices, sams = rows
+    by_name = {f"{row.profile} {row.note}".strip(): row for row in rows}
+    public, members, staff, cdn = (by_name[name] for name in ("public", "logged_in", "staff", "cdn"))
+    alices, sams = by_name["invoices for alice"], by_name["invoices for sam"]
 
     b2.reset_counts()
     for visitor, row in ((anonymous, members), (anonymous, staff), (alice, staff), (anonymous, sams), (alice, sams)):
@@ -275,16 +319,28 @@ def _look_closer(rows: list[Row], anonymous: Visitor, alice: Visitor, sam: Visit
     report.line("a public file is one for all: no cookie, no Vary", is_shared, True)
     private = sam.get(staff.address).headers.get("Cache-Control", "")
     report.line("no shared cache keeps a staff file", "private" in private or "no-store" in private, True)
-    plan = anonymous.get(anonymous.link("/profiles/public/", "Floor plan with a script in it")).headers
-    report.line("an HTML file is downloaded, not run", plan.get("Content-Disposition", "").split(";")[0], "attachment")
-    report.line("an HTML file could not act as the site", "sandbox" in plan.get("Content-Security-Policy", ""), True)
-    report.line("no content type is guessed", plan.get("X-Content-Type-Options"), "nosniff")
+    for kind, title in (("HTML", "Floor plan with a script in it"), ("SVG", "Shelf map with a script in it")):
+        plan = anonymous.get(anonymous.link("/profiles/public/", title)).headers
+        way = plan.get("Content-Disposition", "").split(";")[0]
+        report.line(f"an {kind} file is downloaded, not run", way, "attachment")
+        locked = "sandbox" in plan.get("Content-Security-Policy", "")
+        report.line(f"an {kind} file could not act as the site", locked, True)
+        report.line(f"no content type is guessed for an {kind} file", plan.get("X-Content-Type-Options"), "nosniff")
+    film = alice.link("/profiles/talks/", "A walk along the river")
+    part = alice.ask("GET", film, headers={"Range": "bytes=4-7"})
+    report.line("bytes 4 to 7 of a film", f"{part.status} {part.text}", "206 ftyp")
+    export = sam.get(by_name["exports"].address)
+    report.line("a signed address is for one visitor", export.headers.get("Cache-Control"), "private, no-store")
+    signed = sam.get(by_name["prints"].address).headers["Location"]
+    report.line("the CDN takes the site’s signature", anonymous.get(signed).status, 200)
+    report.line("the CDN takes no other file for it", anonymous.get(signed.replace("print.txt", "x.txt")).status, 403)
+    report.line("the CDN takes no address without one", anonymous.get(signed.partition("?")[0]).status, 403)
     if anonymous.ask("HEAD", public.address).headers.get("Accept-Ranges") == "bytes":
         part = anonymous.ask("GET", public.address, headers={"Range": "bytes=3-9"})
         report.line("bytes 3 to 9 alone", f"{part.status} {part.text}", f"206 {public.content[3:10].decode()}")
     invoice = alice.get(alices.address).headers.get_content_type()
     report.line("alice’s invoice is a PDF", invoice, "application/pdf")
-    for address in ("/", "/access/", "/login/", *(f"/profiles/{row.profile}/" for row in rows[:5])):
+    for address in ("/", "/access/", "/login/", *(f"/profiles/{row.profile}/" for row in rows[:-1])):
         statuses = [visitor.get(address).status for visitor in (anonymous, alice, sam)]
         expected = [200, 302, 302] if address == "/login/" else [200, 200, 200]
         report.line(f"page {address}", statuses, expected)

@@ -20,9 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
+
+import front
+from cdn import Cdn, Zone
 
 try:
     from b2router.emulator import Emulator
@@ -32,26 +36,40 @@ except ModuleNotFoundError as error:
     sys.exit("The demo needs b2router itself. At the top of the repository: python3 noxfile.py demo")
 
 SITE_DIR = Path(__file__).resolve().parent
-BUCKETS = ("acme-public", "acme-members", "acme-staff", "acme-assets:public", "acme-invoices")
+PUBLIC_BUCKETS = ("acme-assets", "acme-catalogue")
+PRIVATE_BUCKETS = (
+    "acme-public", "acme-members", "acme-staff", "acme-talks", "acme-exports", "acme-ledgers", "acme-prints",
+    "acme-invoices",
+)  # fmt: skip
+BUCKETS = (*PRIVATE_BUCKETS, *(f"{name}:public" for name in PUBLIC_BUCKETS))
 READY_TIMEOUT_S = 60
 
 
 class Demo:
-    """Emulator and site, started together and stopped together.
+    """Emulator, a stand-in for a CDN, the site, and nginx before it if there is one; started and stopped together.
 
     Args:
         data_dir: where the database, the secret key, the log and the emulator's files are kept.
         port: where the site listens on 127.0.0.1; None takes 8000 when it is free, else any.
         overrides: further environment variables for the site, which win over all others.
+        nginx: path of the program; None for a demo without it.
     """
 
-    def __init__(self, data_dir: Path, port: int | None = None, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        overrides: Mapping[str, str] | None = None,
+        nginx: str | None = None,
+    ) -> None:
         self.data_dir = data_dir
         self.overrides = overrides or {}
         self._may_move = not port  # 0: any port, as None, but not the customary one first
         self._use(port or free_port(preferred=8000 if port is None else 0))
         self.log = data_dir / "server.log"
-        self._server: subprocess.Popen[bytes] | None = None
+        self.nginx = nginx
+        self._kept = ExitStack()
+        self._servers: list[subprocess.Popen[bytes]] = []
 
     def _use(self, port: int) -> None:
         self.port = port
@@ -68,6 +86,12 @@ class Demo:
             sys.exit(f"{self.data_dir} cannot be used: {error}\nChoose another folder with --data-dir.")
         try:
             say("B2 emulator", self.emulator.url)
+            self.key_id, self.key = self.emulator.create_key()  # B2's S3 API does not take the master key
+            secret = secrets.token_urlsafe(24)
+            cdn_key = self.emulator.create_key(["listBuckets", "readFiles"])
+            zones = {"assets": Zone("acme-assets"), "prints": Zone("acme-prints", secret)}
+            self.cdn = self._kept.enter_context(Cdn(self.emulator.url, *cdn_key, zones))
+            say("CDN", f"{self.cdn.url} (a stand-in)")
             self.environment = {
                 **{name: value for name, value in os.environ.items() if not name.startswith("BACKBLAZE_")},
                 "PYTHONUNBUFFERED": "1",
@@ -75,17 +99,20 @@ class Demo:
                 "ACME_DATA_DIR": str(self.data_dir),
                 "ACME_SECRET_KEY": self._secret_key(),
                 "BACKBLAZE_REALM": self.emulator.url,
-                "BACKBLAZE_APPLICATION_KEY_ID": self.emulator.key_id,
-                "BACKBLAZE_APPLICATION_KEY": self.emulator.key,
-                # The emulator plays the CDN as well: it hands out the files of a public bucket.
-                "BACKBLAZE_PROFILES__CDN__DELIVERY__BASE_URL": f"{self.emulator.url}/file/acme-assets/",
+                "BACKBLAZE_APPLICATION_KEY_ID": self.key_id,
+                "BACKBLAZE_APPLICATION_KEY": self.key,
+                "BACKBLAZE_PROFILES__CATALOGUE__DELIVERY__BASE_URL": self.emulator.url,
+                "BACKBLAZE_PROFILES__CDN__DELIVERY__BASE_URL": f"{self.cdn.url}/assets/",
+                "BACKBLAZE_PROFILES__PRINTS__DELIVERY__BASE_URL": f"{self.cdn.url}/prints/",
+                "BACKBLAZE_PROFILES__PRINTS__DELIVERY__SIGNING__SECRET": secret,
+                **({} if self.nginx else {"BACKBLAZE_PROFILES__TALKS__DELIVERY__MODE": "proxy"}),
                 **self.overrides,
             }
             say("database", self.data_dir / "site.sqlite3")
             self.manage("migrate", "--verbosity=0")
             say("files", "logins and a few small files for every profile")
             self.manage("seed")
-            self._start_server()
+            self._start_servers()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -97,45 +124,64 @@ class Demo:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._server is not None:
-            self._server.terminate()
-            try:
-                self._server.wait(10)
-            except subprocess.TimeoutExpired:
-                self._server.kill()
-                self._server.wait()
+        self._stop_servers()
+        self._kept.close()
         self.emulator.stop()
 
-    def manage(self, *arguments: str) -> None:
-        """Run one of the site's commands to its end."""
+    def manage(self, *arguments: str, into: Path | None = None) -> None:
+        """Run one of the site's commands to its end; what it prints goes into the file, if one is named."""
         command = [sys.executable, str(SITE_DIR / "manage.py"), *arguments]
-        done = subprocess.run(command, env=self.environment, cwd=SITE_DIR)
+        with into.open("wb") if into else nullcontext() as output:
+            done = subprocess.run(command, env=self.environment, cwd=SITE_DIR, stdout=output)
         if done.returncode:
             sys.exit(f"`manage.py {arguments[0]}` failed; its message stands above.")
 
     def is_running(self) -> bool:
-        return self._server is not None and self._server.poll() is None
+        return bool(self._servers) and all(server.poll() is None for server in self._servers)
 
-    def _start_server(self) -> None:
+    def _start_servers(self) -> None:
+        folder = self.data_dir
+        if self.nginx:
+            folder = Path(self._kept.enter_context(tempfile.TemporaryDirectory(prefix="b2router-nginx-")))
+            for context in ("http", "server"):
+                self.manage(
+                    "b2router", "nginx", "--resolver=127.0.0.1", f"--context={context}",
+                    into=folder / f"b2router-{context}.conf",
+                )  # fmt: skip
         for _ in range(5):
-            self._launch()
-            if answers(self.port) and self.is_running():
-                say("site", self.url)
+            self.log.write_bytes(b"")
+            site_port = free_port(0) if self.nginx else self.port
+            site = [sys.executable, str(SITE_DIR / "manage.py"), "runserver", "--noreload", f"127.0.0.1:{site_port}"]
+            self._launch(site, site_port)
+            if self.nginx and self.is_running():
+                self._launch(front.command(self.nginx, folder, self.port, site_port), self.port)
+            if self.is_running() and answers(self.port):
+                say("site", f"{self.url}{' (nginx before it)' if self.nginx else ''}")
                 return
+            self._stop_servers()
             if not self._may_move or "already in use" not in self.log.read_text(errors="replace"):
                 break
             self._use(free_port(0))  # somebody took the port since it was looked at
         sys.exit(f"The site did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
 
-    def _launch(self) -> None:
-        command = [sys.executable, str(SITE_DIR / "manage.py"), "runserver", "--noreload", f"127.0.0.1:{self.port}"]
-        with self.log.open("wb") as log:
-            self._server = subprocess.Popen(
-                command, env=self.environment, cwd=SITE_DIR, stdout=log, stderr=subprocess.STDOUT
+    def _launch(self, command: list[str], port: int) -> None:
+        with self.log.open("ab") as log:
+            self._servers.append(
+                subprocess.Popen(command, env=self.environment, cwd=SITE_DIR, stdout=log, stderr=subprocess.STDOUT)
             )
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while self.is_running() and not answers(self.port) and time.monotonic() < deadline:
+        while self.is_running() and not answers(port) and time.monotonic() < deadline:
             time.sleep(0.1)
+
+    def _stop_servers(self) -> None:
+        while self._servers:
+            server = self._servers.pop()
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
 
     def _secret_key(self) -> str:
         """One key for all runs on this folder, so that a restart signs nobody out."""
@@ -181,13 +227,13 @@ def forget(data_dir: Path) -> None:
         (data_dir / name).unlink(missing_ok=True)
 
 
-def run(data_dir: Path, port: int | None) -> int:
+def run(data_dir: Path, port: int | None, nginx: str | None) -> int:
     """Start everything and stay until Ctrl-C."""
     sys.path.insert(0, str(SITE_DIR))
     from library.people import PEOPLE
 
     print("Starting the example site:", flush=True)
-    with Demo(data_dir, port) as demo:
+    with Demo(data_dir, port, nginx=nginx) as demo:
         try:
             print(f"\nOpen {demo.url}\n\nSign in as")
             for person in PEOPLE:
@@ -202,7 +248,7 @@ def run(data_dir: Path, port: int | None) -> int:
         return 1
 
 
-def check(port: int | None) -> int:
+def check(port: int | None, nginx: str | None) -> int:
     """Start everything in a folder that is thrown away, and try it as three visitors."""
     sys.path.insert(0, str(SITE_DIR))
     import check as walk
@@ -210,7 +256,7 @@ def check(port: int | None) -> int:
     print("Starting the example site for a check:", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="b2router-demo-") as folder,
-        Demo(Path(folder), port or 0) as demo,
+        Demo(Path(folder), port or 0, nginx=nginx) as demo,
     ):
         return walk.check(demo.url, demo.emulator)
 
@@ -224,15 +270,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--data-dir", type=Path, default=SITE_DIR / "var", help="where files and database stay; default %(default)s"
     )
+    parser.add_argument(
+        "--no-nginx", action="store_const", const=None, default=front.nginx(), dest="nginx",
+        help="put no nginx before the site, although this machine has one",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
     try:
         if options.check:
-            return check(options.port)
+            return check(options.port, options.nginx)
         data_dir = options.data_dir.resolve()
         if options.fresh:
             forget(data_dir)
-        return run(data_dir, options.port)
+        return run(data_dir, options.port, options.nginx)
     except KeyboardInterrupt:
         return 130
 

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import front
 from demo import Demo
 from library.people import PEOPLE
 
@@ -91,7 +92,7 @@ def main(arguments: list[str]) -> int:
         return take(options.url, options.path, options.gallery)
     with (
         tempfile.TemporaryDirectory(prefix="b2router-picture-") as folder,
-        Demo(Path(folder), 0) as demo,
+        Demo(Path(folder), 0, nginx=front.nginx()) as demo,
     ):
         return take(demo.url, options.path, options.gallery)
 

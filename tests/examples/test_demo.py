@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 SITE = Path(__file__).resolve().parents[2] / "examples" / "site"
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 
 pytestmark = pytest.mark.slow
 
@@ -26,17 +29,29 @@ def table(output: str) -> list[list[str]]:
     return [re.split(r"\s{2,}", line.strip()) for line in lines[2:]]
 
 
-def test_every_visitor_reads_what_is_declared_and_nothing_else() -> None:
+@pytest.mark.parametrize(
+    ("front", "streamer"),
+    [
+        pytest.param([], "nginx", id="with nginx", marks=pytest.mark.skipif(not NGINX, reason="nginx is missing")),
+        pytest.param(["--no-nginx"], "the site", id="without nginx"),
+    ],
+)
+def test_every_visitor_reads_what_is_declared_and_nothing_else(front: list[str], streamer: str) -> None:
     """The table is the point of the whole package: a row here that changes is a leak or a lock-out."""
-    done = run("demo.py", "--check")
+    done = run("demo.py", "--check", *front)
     assert done.returncode == 0, done.stdout + done.stderr
     assert table(done.stdout) == [
-        ["public", "any", "200 read", "200 read", "200 read", "yes"],
-        ["logged_in", "any", "302 to login", "200 read", "200 read", "yes"],
-        ["staff", "any", "302 to login", "403 refused", "200 read", "yes"],
-        ["cdn", "any", "200 read", "200 read", "200 read", "yes"],
-        ["invoices", "for alice", "404 hidden", "200 read", "200 read", "yes"],
-        ["invoices", "for sam", "404 hidden", "404 hidden", "200 read", "yes"],
+        ["public", "streamed by the site", "any", "200 read", "200 read", "200 read", "yes"],
+        ["logged_in", "streamed by the site", "any", "302 to login", "200 read", "200 read", "yes"],
+        ["staff", "streamed by the site", "any", "302 to login", "403 refused", "200 read", "yes"],
+        ["talks", f"streamed by {streamer}", "any", "302 to login", "200 read", "200 read", "yes"],
+        ["exports", "redirect to B2, signed here", "any", "302 to login", "403 refused", "200 read", "yes"],
+        ["ledgers", "redirect to B2, with its download token", "any", "302 to login", "403 refused", "200 read", "yes"],
+        ["catalogue", "straight from B2", "any", "200 read", "200 read", "200 read", "yes"],
+        ["cdn", "straight from the CDN", "any", "200 read", "200 read", "200 read", "yes"],
+        ["prints", "redirect to the CDN, signed here", "any", "302 to login", "200 read", "200 read", "yes"],
+        ["invoices", "streamed by the site", "for alice", "404 hidden", "200 read", "200 read", "yes"],
+        ["invoices", "streamed by the site", "for sam", "404 hidden", "404 hidden", "200 read", "yes"],
     ]
     assert "Everything is as declared." in done.stdout
     assert "NOT" not in done.stdout
@@ -47,7 +62,9 @@ def test_the_check_notices_a_profile_that_lets_too_many_in() -> None:
     """A check that cannot fail proves nothing: here the staff's bucket is opened to everybody."""
     done = run("-c", LOOSENED)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert ["staff", "any", "200 read", "200 read", "200 read"] in [row[:5] for row in table(done.stdout)]
+    assert ["staff", "streamed by the site", "any", "200 read", "200 read", "200 read"] in [
+        row[:6] for row in table(done.stdout)
+    ]
     assert "staff , anonymous: 200 read instead of 302 to login" in done.stdout.replace("staff, ", "staff , ")
 
 
@@ -82,6 +99,7 @@ with tempfile.TemporaryDirectory() as folder:
         BACKBLAZE_REALM="http://127.0.0.1:9",
         BACKBLAZE_APPLICATION_KEY_ID="none",
         BACKBLAZE_APPLICATION_KEY="none",
+        BACKBLAZE_PROFILES__PRINTS__DELIVERY__SIGNING__SECRET="none of yours",
     )
     execute_from_command_line(["manage.py", "makemigrations", "--check", "--dry-run"])
 """

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SITE = Path(__file__).resolve().parents[2] / "examples" / "site"
+
+PRINTS = "BACKBLAZE_PROFILES__PRINTS__DELIVERY"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -64,9 +65,9 @@ def test_files_outlive_a_restart_unless_one_begins_anew(tmp_path: Path) -> None:
     outputs = [run_until_interrupted(tmp_path, *options) for options in ((), (), ("--fresh",))]
     assert [status for status, _ in outputs] == [0, 0, 0]
     first, again, fresh = (output for _, output in outputs)
-    assert "11 files uploaded" in first
+    assert "17 files uploaded" in first
     assert "all files are there" in again
-    assert "11 files uploaded" in fresh
+    assert "17 files uploaded" in fresh
     assert re.search(r"alice +password wonderland", first)
     assert re.search(r"sam +password bluebird", first)
     assert "Traceback" not in first + again + fresh
@@ -145,14 +146,14 @@ def test_the_site_stays_up_while_b2_is_out_of_reach(demo: Any, visitor: Callable
 
 def test_no_page_shows_the_key(demo: Any, visitor: Callable[[str], Any]) -> None:
     sam = visitor("sam")
-    pages = ["/", "/access/", "/nowhere/", "/admin/", "/profiles/cdn/", "/profiles/invoices/"]
-    shown = [page for page in pages if demo.emulator.key in sam.get(page).text]
+    pages = ["/", "/access/", "/nowhere/", "/admin/", "/profiles/cdn/", "/profiles/prints/", "/profiles/invoices/"]
+    secrets = (demo.emulator.key, demo.key, demo.environment[f"{PRINTS}__SIGNING__SECRET"])
+    shown = [page for page in pages for secret in secrets if secret in sam.get(page).text]
     assert shown == []
-    assert demo.emulator.key not in demo.log.read_text()
+    assert [secret for secret in secrets if secret in demo.log.read_text()] == []
 
 
 def test_the_cdn_s_address_comes_from_the_environment(demo: Any, visitor: Callable[[str], Any]) -> None:
-    """The settings name https://cdn.acme.example; one variable of the demo moves it to the emulator."""
+    """The settings name https://cdn.acme.example; one variable of the demo moves it to the stand-in."""
     address = visitor("anonymous").link("/profiles/cdn/", "Bookmark")
-    assert urlsplit(address).netloc == urlsplit(demo.emulator.url).netloc
-    assert urlsplit(address).path == "/file/acme-assets/brand/bookmark.png"
+    assert address == f"{demo.cdn.url}/assets/brand/bookmark.png"

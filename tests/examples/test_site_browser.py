@@ -2,107 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+from tests.browsing import HOME, MISSING, PASSWORDS, PROFILES
 
-SITE = Path(__file__).resolve().parents[2] / "examples" / "site"
-PASSWORDS = {"anonymous": "", "alice": "wonderland", "sam": "bluebird"}
-PAGES = ["/", "/access/", *(f"/profiles/{name}/" for name in ("public", "logged_in", "staff", "cdn", "invoices"))]
-HOME = re.compile(r"^http://[^/]+/$")
-MISSING = "/nowhere/"
-START_TIMEOUT_S = 90
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+PAGES = ["/", "/access/", *(f"/profiles/{name}/" for name in PROFILES)]
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.filterwarnings("ignore::pytest.PytestRemovedIn10Warning"),  # pytest-base-url, if it is installed
 ]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The demo as `demo.py` starts it, in a folder of its own; yields its address."""
-    folder = tmp_path_factory.mktemp("demo")
-    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    demo = subprocess.Popen(
-        [sys.executable, str(SITE / "demo.py"), "--data-dir", str(folder)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
-    )  # fmt: skip
-    assert demo.stdout is not None
-    killer = threading.Timer(START_TIMEOUT_S, demo.kill)
-    killer.start()
-    try:
-        seen = []
-        for line in demo.stdout:
-            seen.append(line)
-            if found := re.match(r"Open (http://\S+)", line):
-                break
-        else:
-            pytest.fail("the demo did not start:\n" + "".join(seen))
-        killer.cancel()
-        yield found[1]
-    finally:
-        killer.cancel()
-        demo.terminate()
-        demo.communicate(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("no Chromium found; Debian, Ubuntu: apt-get install chromium-headless-shell")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=found, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium: Browser, site: str) -> Iterator[Callable[..., Page]]:
-    """Opens the site as somebody: `visit("alice", width=320)`. A script error on any page fails the test."""
-    contexts, errors = [], []
-
-    def open_page(visitor: str, *, width: int = 1280, **options: Any) -> Page:
-        context = chromium.new_context(base_url=site, viewport={"width": width, "height": 800}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda line: errors.append(line.text) if is_fault(line) else None)
-        if visitor != "anonymous":
-            sign_in(page, visitor)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
-def is_fault(line: ConsoleMessage) -> bool:
-    """An error on the console, unless it is about the page that is meant to be missing."""
-    return line.type == "error" and not line.location["url"].endswith(MISSING)
-
-
-def sign_in(page: Page, visitor: str) -> None:
-    page.goto("/login/")
-    page.get_by_label("Username").fill(visitor)
-    page.get_by_label("Password").fill(PASSWORDS[visitor])
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(HOME)
 
 
 @pytest.mark.parametrize("visitor", PASSWORDS)
@@ -132,8 +50,8 @@ def test_no_page_has_a_dead_link(visit: Callable[..., Page], site: str, visitor:
         waiting += [one.removeprefix(site) for one in found]
     assert dead == []
     assert set(PAGES) <= seen
-    files = {address for address in seen if re.search(r"\.(txt|png|pdf|html|csv)$", address)}
-    assert {"anonymous": 5, "alice": 8, "sam": 11}[visitor] == len(files)
+    files = {address for address in seen if re.search(r"^(?!.*/static/).*\.(txt|png|pdf|html|svg|csv|mp4)$", address)}
+    assert {"anonymous": 7, "alice": 12, "sam": 17}[visitor] == len(files)
 
 
 @pytest.mark.parametrize("visitor", PASSWORDS)

@@ -2,7 +2,8 @@
 
 No secret stands here: the keys and the realm come from BACKBLAZE_APPLICATION_KEY_ID, BACKBLAZE_APPLICATION_KEY
 and BACKBLAZE_REALM, which b2router reads by itself. The same way reaches every value of the dict; `demo.py`
-uses it for the CDN's address: BACKBLAZE_PROFILES__CDN__DELIVERY__BASE_URL.
+uses it for the addresses of B2 and the CDN, and for the secret that the site shares with the CDN:
+BACKBLAZE_PROFILES__CDN__DELIVERY__BASE_URL, BACKBLAZE_PROFILES__PRINTS__DELIVERY__SIGNING__SECRET.
 """
 
 import os
@@ -33,10 +34,43 @@ BACKBLAZE_CONFIG: dict[str, Any] = {
             "route": "b2s/",
             "permission": "staff",
         },
+        "talks": {
+            "bucket": "acme-talks",
+            "route": "talks/",
+            "permission": "authenticated",
+            "delivery": {"mode": "accel"},
+        },
+        "exports": {
+            "bucket": "acme-exports",
+            "route": "exports/",
+            "permission": "staff",
+            "delivery": {"mode": "redirect"},
+        },
+        "ledgers": {
+            "bucket": "acme-ledgers",
+            "route": "ledgers/",
+            "permission": "staff",
+            "delivery": {"mode": "redirect", "signer": "native"},
+        },
+        "catalogue": {
+            "bucket": "acme-catalogue",
+            "permission": "public",
+            "delivery": {"mode": "direct", "base_url": "https://f004.backblazeb2.com/"},
+        },
         "cdn": {
             "bucket": "acme-assets",
             "permission": "public",
             "delivery": {"mode": "cdn", "base_url": "https://cdn.acme.example/"},
+        },
+        "prints": {
+            "bucket": "acme-prints",
+            "route": "prints/",
+            "permission": "authenticated",
+            "delivery": {
+                "mode": "cdn",
+                "base_url": "https://prints.acme.example/",
+                "signing": {"scheme": "cloudflare"},
+            },
         },
         "invoices": {
             "bucket": "acme-invoices",

@@ -4,7 +4,19 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from .models import BrandAsset, Document, Invoice, Leaflet, MemberGuide, StaffReport
+from .models import (
+    BrandAsset,
+    CatalogueFile,
+    Document,
+    Export,
+    Invoice,
+    Leaflet,
+    Ledger,
+    MemberGuide,
+    Print,
+    StaffReport,
+    Talk,
+)
 
 admin.site.site_header = "Acme Library"
 admin.site.site_title = "Acme Library"
@@ -24,7 +36,7 @@ class UploadAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         super().save_model(request, obj, form, change)
 
 
-@admin.register(Leaflet, MemberGuide, StaffReport, BrandAsset)
+@admin.register(Leaflet, MemberGuide, StaffReport, Talk, Export, Ledger, CatalogueFile, BrandAsset, Print)
 class DocumentAdmin(UploadAdmin):
     list_display = ("title", "size_bytes", "uploaded_by", "uploaded_at")
 

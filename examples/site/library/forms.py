@@ -6,7 +6,19 @@ from typing import Any
 from django import forms
 from django.template.defaultfilters import filesizeformat
 
-from .models import BrandAsset, Document, Invoice, Leaflet, MemberGuide, StaffReport
+from .models import (
+    BrandAsset,
+    CatalogueFile,
+    Document,
+    Export,
+    Invoice,
+    Leaflet,
+    Ledger,
+    MemberGuide,
+    Print,
+    StaffReport,
+    Talk,
+)
 
 LARGEST_UPLOAD_MB = 10
 
@@ -58,6 +70,36 @@ class MemberGuideForm(UploadForm):
 class StaffReportForm(UploadForm):
     class Meta:
         model = StaffReport
+        fields = ("title", "file")
+
+
+class TalkForm(UploadForm):
+    class Meta:
+        model = Talk
+        fields = ("title", "file")
+
+
+class ExportForm(UploadForm):
+    class Meta:
+        model = Export
+        fields = ("title", "file")
+
+
+class LedgerForm(UploadForm):
+    class Meta:
+        model = Ledger
+        fields = ("title", "file")
+
+
+class CatalogueFileForm(UploadForm):
+    class Meta:
+        model = CatalogueFile
+        fields = ("title", "file")
+
+
+class PrintForm(UploadForm):
+    class Meta:
+        model = Print
         fields = ("title", "file")
 
 

@@ -77,11 +77,46 @@ class StaffReport(Document):
     file = models.FileField(storage=b2router.storage_ref("staff"), upload_to="reports/")
 
 
+class Talk(Document):
+    """For members, and large: nginx hands it out."""
+
+    profile = "talks"
+    file = models.FileField(storage=b2router.storage_ref("talks"), upload_to="evenings/")
+
+
+class Export(Document):
+    """For the people behind the desk, from B2 itself, with an address that works for a while."""
+
+    profile = "exports"
+    file = models.FileField(storage=b2router.storage_ref("exports"), upload_to="nightly/")
+
+
+class Ledger(Document):
+    """The same in an old bucket, which only B2's own download tokens open."""
+
+    profile = "ledgers"
+    file = models.FileField(storage=b2router.storage_ref("ledgers"), upload_to="books/")
+
+
+class CatalogueFile(Document):
+    """Open data, in a public bucket that anybody may know."""
+
+    profile = "catalogue"
+    file = models.FileField(storage=b2router.storage_ref("catalogue"), upload_to="open/")
+
+
 class BrandAsset(Document):
     """Pictures that the CDN hands out without asking the site."""
 
     profile = "cdn"
     file = models.FileField(storage=b2router.storage_ref("cdn"), upload_to="brand/")
+
+
+class Print(Document):
+    """Large pictures for members: the site signs the address, the CDN hands them out."""
+
+    profile = "prints"
+    file = models.FileField(storage=b2router.storage_ref("prints"), upload_to="large/")
 
 
 class Invoice(Document):

@@ -1,9 +1,10 @@
-"""Believable small files made by code, so that the repository carries none; used by the `seed` command."""
+"""Believable small files, made by code but for one short film; used by the `seed` command."""
 
 import math
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 Colour = tuple[int, int, int]
 
@@ -25,6 +26,23 @@ def page_with_script(title: str) -> bytes:
 </script>
 </html>
 """.encode()
+
+
+def drawing_with_script(title: str) -> bytes:
+    """An SVG file whose script would run as the site if the site handed it out as a page."""
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 240 120">
+  <title>{title}</title>
+  <path d="M20 20h80v80H20zM140 20h80v30h-80zM140 70h80v30h-80z" fill="none" stroke="#124a56" stroke-width="4"/>
+  <script>
+    document.querySelector("title").textContent = "A script ran here, as " + location.origin;
+  </script>
+</svg>
+""".encode()
+
+
+def film() -> bytes:
+    """Twelve seconds of colours drifting by, without sound; MP4 with VP9, a key frame each second."""
+    return (Path(__file__).parent / "media" / "river-walk.mp4").read_bytes()
 
 
 def png(width: int, height: int, colour_at: Callable[[int, int], Colour]) -> bytes:

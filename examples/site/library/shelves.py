@@ -8,8 +8,32 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-from .forms import BrandAssetForm, InvoiceForm, LeafletForm, MemberGuideForm, StaffReportForm, UploadForm
-from .models import BrandAsset, Document, Invoice, Leaflet, MemberGuide, StaffReport
+from .forms import (
+    BrandAssetForm,
+    CatalogueFileForm,
+    ExportForm,
+    InvoiceForm,
+    LeafletForm,
+    LedgerForm,
+    MemberGuideForm,
+    PrintForm,
+    StaffReportForm,
+    TalkForm,
+    UploadForm,
+)
+from .models import (
+    BrandAsset,
+    CatalogueFile,
+    Document,
+    Export,
+    Invoice,
+    Leaflet,
+    Ledger,
+    MemberGuide,
+    Print,
+    StaffReport,
+    Talk,
+)
 
 Visitor = AbstractBaseUser | AnonymousUser
 
@@ -68,10 +92,50 @@ SHELVES = {
             "staff",
         ),
         Shelf(
+            "Recorded talks",
+            "Evenings in the round room, to watch at home: nginx sends them, the site only says who may.",
+            Talk,
+            TalkForm,
+            is_staff,
+            "staff",
+        ),
+        Shelf(
+            "Nightly exports",
+            "Large tables for the office. The site signs an address, and B2 sends the file.",
+            Export,
+            ExportForm,
+            is_staff,
+            "staff",
+        ),
+        Shelf(
+            "Old ledgers",
+            "Books in a bucket from before B2 spoke S3: B2’s own download tokens open it.",
+            Ledger,
+            LedgerForm,
+            is_staff,
+            "staff",
+        ),
+        Shelf(
+            "Open catalogue",
+            "What the library has, for everybody and every program: B2’s plain address.",
+            CatalogueFile,
+            CatalogueFileForm,
+            is_staff,
+            "staff",
+        ),
+        Shelf(
             "Brand assets",
             "Pictures that the CDN hands out by itself; the site never sees the request.",
             BrandAsset,
             BrandAssetForm,
+            is_staff,
+            "staff",
+        ),
+        Shelf(
+            "Large prints",
+            "Pictures for members. The site signs an address, and the CDN lets no other pass.",
+            Print,
+            PrintForm,
             is_staff,
             "staff",
         ),

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from b2router.config import BucketProfile
 from b2router.errors import BackendError
+from b2router.modes import CdnDelivery, CdnSigning, RedirectDelivery
 from b2router.permissions import describe
 from b2router.router import current_router
 
@@ -29,10 +30,12 @@ CARD_FILES = 4
 
 DELIVERIES = {
     "proxy": "streamed by the site",
-    "redirect": "signed redirect to B2",
+    "redirect": "redirect to B2, signed here",
+    "redirect native": "redirect to B2, with its download token",
     "accel": "streamed by nginx",
     "direct": "straight from B2",
     "cdn": "straight from the CDN",
+    "cdn signed": "redirect to the CDN, signed here",
 }
 
 
@@ -52,7 +55,21 @@ class Card:
 
     @property
     def delivery(self) -> str:
-        return DELIVERIES.get(self.profile.delivery.mode, self.profile.delivery.mode)
+        match self.profile.delivery:
+            case RedirectDelivery(signer="native"):
+                return DELIVERIES["redirect native"]
+            case CdnDelivery(signing=CdnSigning()):
+                return DELIVERIES["cdn signed"]
+            case delivery:
+                return DELIVERIES[delivery.mode]
+
+    @property
+    def note(self) -> str:
+        """Where the environment has put another delivery in the place of the declared one."""
+        declared = settings.BACKBLAZE_CONFIG["profiles"][self.profile.name].get("delivery", {}).get("mode", "proxy")
+        if declared == "accel" and self.profile.delivery.mode == "proxy":
+            return "Declared as accel. No nginx stands before this site, so it streams these files itself."
+        return ""
 
     @property
     def declaration(self) -> str:

@@ -9,7 +9,19 @@ from django.core.files.base import ContentFile
 from django.core.management.base import BaseCommand
 
 from library import samples
-from library.models import BrandAsset, Document, Invoice, Leaflet, MemberGuide, StaffReport
+from library.models import (
+    BrandAsset,
+    CatalogueFile,
+    Document,
+    Export,
+    Invoice,
+    Leaflet,
+    Ledger,
+    MemberGuide,
+    Print,
+    StaffReport,
+    Talk,
+)
 from library.people import PEOPLE
 
 
@@ -51,6 +63,11 @@ def _documents(alice: User, sam: User) -> Iterator[tuple[Document, str, bytes]]:
         Leaflet(title="Floor plan with a script in it", uploaded_by=sam),
         "floor-plan.html",
         samples.page_with_script("Acme Library, ground floor"),
+    )
+    yield (
+        Leaflet(title="Shelf map with a script in it", uploaded_by=sam),
+        "shelf-map.svg",
+        samples.drawing_with_script("Acme Library, shelves"),
     )
     yield (
         Leaflet(title="Opening hours", uploaded_by=sam),
@@ -98,6 +115,23 @@ def _documents(alice: User, sam: User) -> Iterator[tuple[Document, str, bytes]]:
         "loans-q3.csv",
         samples.text("month,loans,returns,new members\nJuly,2114,1987,41\nAugust,2390,2201,57\nSeptember,2655,2540,63"),
     )
+    yield Talk(title="A walk along the river", uploaded_by=sam), "river-walk.mp4", samples.film()
+    yield (
+        Export(title="Loans by night", uploaded_by=sam),
+        "loans.csv",
+        samples.text("night,loans,returns\n1 September,91,77\n2 September,104,98\n3 September,86,101"),
+    )
+    yield (
+        Ledger(title="Ledger of 1911", uploaded_by=sam),
+        "ledger-1911.pdf",
+        samples.pdf("Ledger of 1911", [("Coal", "4.10"), ("Lamp oil", "1.25"), ("Bookbinder", "9.00")], "Copied."),
+    )
+    yield (
+        CatalogueFile(title="Catalogue, new arrivals", uploaded_by=sam),
+        "new-arrivals.txt",
+        samples.text("New arrivals", "The House by the Weir\nLetters from the Ferry\nA Map of Small Rivers"),
+    )
+    yield Print(title="Summer reading, large", uploaded_by=sam), "summer-reading-large.png", samples.sunset(640, 400)
     yield BrandAsset(title="Bookmark", uploaded_by=sam), "bookmark.png", samples.bookmark()
     yield BrandAsset(title="Wrapping paper", uploaded_by=sam), "wrapping-paper.png", samples.tiles()
     for number, owner, work, price in (
