@@ -37,6 +37,9 @@ MAX_RESUMES = 4
 
 _ERROR_BODY_BYTES = 16 * 1024
 
+_ONE_TRY = urllib3.Retry(False, redirect=False)
+"""What `retries=False` means to urllib3, which would make it anew for every request."""
+
 Span = tuple[int | None, int | None]
 """First and last byte, both from 0 and inclusive; no last: to the end; no first: that many bytes from the end."""
 
@@ -280,7 +283,7 @@ def _request(
                     path,
                     headers={**login.host.headers, "Authorization": login.token, **headers},
                     timeout=timeout,
-                    retries=False,
+                    retries=_ONE_TRY,
                     preload_content=False,
                     decode_content=False,
                     redirect=False,
