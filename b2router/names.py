@@ -7,6 +7,8 @@ of one file are a way around a rule.
 
 from __future__ import annotations
 
+import re
+
 from b2router.errors import InvalidName
 
 __all__ = ["MAX_KEY_BYTES", "MAX_SEGMENT_BYTES", "check", "key"]
@@ -16,6 +18,8 @@ MAX_KEY_BYTES = 1024
 
 MAX_SEGMENT_BYTES = 250
 """UTF-8 bytes between two slashes. Source: what b2sdk accepts in an upload."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 def check(name: str) -> str:
@@ -34,7 +38,7 @@ def check(name: str) -> str:
         raise InvalidName(f"A file name is text, not {type(name).__name__}.")
     if not name:
         raise InvalidName("A file name cannot be empty.")
-    if any(ord(char) < 32 or ord(char) == 127 for char in name):
+    if _CONTROL.search(name):
         raise InvalidName("A file name cannot hold control characters.")
     try:
         size_bytes = len(name.encode())

@@ -161,14 +161,13 @@ def _measure_section(stage: Stage, contestants: Sequence[Contender], measurement
     with ExitStack() as stack:
         probes: dict[Who, Probe] = {}
         for contender in contestants:
+            if measurement.section not in contender.sections:
+                continue
             try:
-                probe = stack.enter_context(contender.open(stage, measurement))
+                probes[contender.who] = stack.enter_context(contender.open(stage, measurement))
             except MISHAPS as error:
                 failures += 1
                 _note(results, f"{contender.who}, {measurement.section}: {error}")
-                continue
-            if probe is not None:
-                probes[contender.who] = probe
         for number in range(stage.plan.repeats):
             print(f"{measurement.section}, round {number + 1} (load {os.getloadavg()[0]:.2f}) ...", flush=True)
             for who, probe in list(probes.items()):

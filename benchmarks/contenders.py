@@ -9,12 +9,12 @@ import json
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import large, servers, small
+from benchmarks import large, paths, servers, small
 from benchmarks.environments import python_with
 from benchmarks.figures import Metric, Sample, Who
 from benchmarks.processes import BenchmarkError, Child, environment
@@ -22,6 +22,7 @@ from benchmarks.servers import Running, Site
 from benchmarks.stage import ROOT, Stage
 
 OURS, PEER, NGINX, SDK = "b2router", "django-backblaze-b2", "nginx proxy_pass", "plain b2sdk"
+ACCEL = "b2router, nginx accel"
 SERVERS = ("gunicorn", "uvicorn")
 BASELINES = (*(Who(PEER, server) for server in SERVERS), Who(NGINX, ""), Who(SDK, ""))
 PEER_REQUIREMENTS = ["django-backblaze-b2>=7,<8", "gunicorn", "uvicorn"]
@@ -43,29 +44,34 @@ class Measurement:
         section: its name on the command line.
         metrics: the lines of the table that it fills.
         probe: warms the server up and makes ready to measure it.
-        needs_uploads: whether the server has to take files.
     """
 
     section: str
     metrics: tuple[Metric, ...]
     probe: Callable[[Running, Stage], Probe]
-    needs_uploads: bool = False
 
 
 MEASUREMENTS = (
     Measurement(small.NAME, small.METRICS, small.SmallFiles),
     Measurement(large.DOWNLOAD, large.DOWN_METRICS, large.Download),
-    Measurement(large.UPLOAD, large.UP_METRICS, large.Upload, needs_uploads=True),
+    Measurement(large.UPLOAD, large.UP_METRICS, large.Upload),
+    Measurement(paths.NAME, paths.METRICS, paths.SmallFiles),
 )
 METRICS = tuple(metric for measurement in MEASUREMENTS for metric in measurement.metrics)
+TABLES = {
+    "Performance": tuple(metric for metric in METRICS if metric not in paths.METRICS),
+    "Ways to a file": paths.METRICS,
+}
+DOWN, ALL = {small.NAME, large.DOWNLOAD}, {small.NAME, large.DOWNLOAD, large.UPLOAD}
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Something to measure; `open` starts it afresh, and gives None when the measurement does not apply to it."""
+    """Something to measure; `open` starts it afresh, for one of its sections."""
 
     who: Who
-    open: Callable[[Stage, Measurement], AbstractContextManager[Probe | None]]
+    open: Callable[[Stage, Measurement], AbstractContextManager[Probe]]
+    sections: Collection[str]
 
 
 def site_of(subject: str) -> Site:
@@ -83,11 +89,18 @@ def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Conten
     """The contenders of some subjects, in the order in which they are measured: peers under one server side by side."""
     for server in SERVERS:
         for subject, site in sites.items():
-            yield Contender(Who(subject, server), partial(_open_site, site, server))
-    if NGINX in subjects and servers.nginx() is not None:
-        yield Contender(Who(NGINX, ""), _open_nginx)
+            yield Contender(Who(subject, server), partial(_open_site, site, server), ALL)
+    has_nginx = servers.nginx() is not None
+    if OURS in subjects and has_nginx:
+        yield Contender(Who(ACCEL, ""), _open_accel, DOWN)
+    if NGINX in subjects and has_nginx:
+        yield Contender(Who(NGINX, ""), _open_nginx, DOWN)
     if SDK in subjects:
-        yield Contender(Who(SDK, ""), _open_sdk)
+        yield Contender(Who(SDK, ""), _open_sdk, ALL | {paths.NAME})
+    if OURS in sites:
+        for view, prefix in paths.VIEWS.items():
+            yield Contender(Who(view, "gunicorn"), partial(_open_view, prefix), {paths.NAME})
+        yield Contender(Who(OURS, "gunicorn"), partial(_open_site, sites[OURS], "gunicorn"), {paths.NAME})
 
 
 @contextmanager
@@ -97,10 +110,21 @@ def _open_site(site: Site, server: str, stage: Stage, measurement: Measurement) 
 
 
 @contextmanager
-def _open_nginx(stage: Stage, measurement: Measurement) -> Iterator[Probe | None]:
-    if measurement.needs_uploads:
-        yield None
-        return
+def _open_view(prefix: str, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
+    site = Site("paths_site.settings", Path(sys.executable))
+    with servers.run_site(stage, site, "gunicorn", workers=stage.plan.workers) as running:
+        yield measurement.probe(replace(running, files=prefix), stage)
+
+
+@contextmanager
+def _open_accel(stage: Stage, measurement: Measurement) -> Iterator[Probe]:
+    site = Site("accel_site.settings", Path(sys.executable), key=stage.ordinary_key())
+    with servers.run_accel(stage, site) as running:
+        yield measurement.probe(running, stage)
+
+
+@contextmanager
+def _open_nginx(stage: Stage, measurement: Measurement) -> Iterator[Probe]:
     with servers.run_nginx(stage) as running:
         yield measurement.probe(running, stage)
 

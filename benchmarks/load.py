@@ -13,6 +13,8 @@ from benchmarks.transfers import Address
 
 READ_BYTES = 64 * 1024
 WAIT_S = 30.0
+APART_S = 0.005
+"""Between two clients that connect: of those who come at once, one worker of uvicorn takes all."""
 QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 """A server that sends head and body apart, without TCP_NODELAY, waits for the head to be acknowledged, which a Linux
 client puts off for 40 ms. uvicorn with several workers does so; it would hide what a request costs."""
@@ -44,6 +46,7 @@ def apply(address: Address, paths: Sequence[str], clients: int, seconds: float, 
     with selectors.DefaultSelector() as selector:
         for _ in range(clients):
             _Client(address, selector).ask(next(requests))
+            time.sleep(APART_S)
         started = time.perf_counter()
         deadline = started + seconds
         while (now := time.perf_counter()) < deadline:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from b2sdk.v3 import B2Api, Bucket, InMemoryAccountInfo
 
-from benchmarks import large, small, usage
-from benchmarks.figures import Sample
+from benchmarks import large, paths, small, usage
+from benchmarks.figures import Metric, Sample
 from benchmarks.stage import LARGE, MIB, PUBLIC, SMALL
 
 GIB = 1024 * MIB
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--large-file", type=Path, required=True)
     parser.add_argument("--small-s", type=float, required=True)
-    parser.add_argument("section", choices=[small.NAME, large.DOWNLOAD, large.UPLOAD])
+    parser.add_argument("section", choices=[small.NAME, paths.NAME, large.DOWNLOAD, large.UPLOAD])
     options = parser.parse_args()
     api = B2Api(InMemoryAccountInfo())
     api.authorize_account(os.environ["BENCH_KEY_ID"], os.environ["BENCH_KEY"], os.environ["BENCH_REALM"])
@@ -53,7 +53,9 @@ def main() -> None:
     for name in SMALL:
         _fetch(bucket, name)  # warm, as the servers are
     if options.section == small.NAME:
-        sample = _small(bucket, options.small_s)
+        sample = _small(bucket, options.small_s, small.RATE, small.CPU)
+    elif options.section == paths.NAME:
+        sample = _small(bucket, options.small_s, paths.RATE, paths.CPU)
     elif options.section == large.DOWNLOAD:
         sample = _download(bucket, options.large_file.stat().st_size)
     else:
@@ -61,7 +63,7 @@ def main() -> None:
     print(json.dumps(sample))
 
 
-def _small(bucket: Bucket, seconds: float) -> Sample:
+def _small(bucket: Bucket, seconds: float, rate: Metric, cpu: Metric) -> Sample:
     """One file after the other, by one thread."""
     started, used_s, done = time.perf_counter(), time.process_time(), 0
     for name in cycle(SMALL):
@@ -70,7 +72,7 @@ def _small(bucket: Bucket, seconds: float) -> Sample:
         if time.perf_counter() - started >= seconds:
             break
     elapsed_s, used_s = time.perf_counter() - started, time.process_time() - used_s
-    return {small.RATE.key: done / elapsed_s, small.CPU.key: 1000 * used_s / done}
+    return {rate.key: done / elapsed_s, cpu.key: 1000 * used_s / done}
 
 
 def _download(bucket: Bucket, size_bytes: int) -> Sample:

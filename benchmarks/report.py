@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.contenders import BASELINES, METRICS, OURS, PEER, SERVERS
+from benchmarks.contenders import BASELINES, OURS, PEER, SERVERS, TABLES
 from benchmarks.figures import Metric, Results, Who
 
 DASH = "–"
@@ -27,14 +27,22 @@ def tables(results: Results) -> str:
     parts = []
     if results.calls:
         parts += ["## B2 calls per operation", _calls(results)]
-    columns = list(results.samples)
-    if columns:
-        parts += ["## Performance", _figures(results, columns)]
+    for title, metrics in TABLES.items():
+        parts += _section(results, title, metrics)
+    return "\n\n".join(parts)
+
+
+def _section(results: Results, title: str, metrics: Sequence[Metric]) -> list[str]:
+    """A table of numbers, and one of ratios to each baseline that has some."""
+    columns = [who for who in results.samples if any(results.value(who, metric) is not None for metric in metrics)]
+    if not columns:
+        return []
+    parts = [f"## {title}", _figures(results, columns, metrics)]
     for to in BASELINES:
         others = [who for who in columns if who != to and _comparable(who, to)]
         if to in columns and others:
-            parts += [f"## Ratios to {to}", _ratios(results, others, to)]
-    return "\n\n".join(parts)
+            parts += [f"## {title}, ratios to {to}", _ratios(results, others, to, metrics)]
+    return parts
 
 
 def _comparable(who: Who, to: Who) -> bool:
@@ -77,17 +85,17 @@ def _spelled(calls: dict[str, int]) -> str:
     return f"**{total}**: {names}"
 
 
-def _figures(results: Results, columns: Sequence[Who]) -> str:
+def _figures(results: Results, columns: Sequence[Who], metrics: Sequence[Metric]) -> str:
     rows = []
-    for metric in _measured(results, columns):
+    for metric in _measured(results, columns, metrics):
         values = [results.value(who, metric) for who in columns]
         rows.append([_named(metric), *(DASH if value is None else number(value) for value in values)])
     return _table(["", *map(str, columns)], rows)
 
 
-def _ratios(results: Results, columns: Sequence[Who], to: Who) -> str:
+def _ratios(results: Results, columns: Sequence[Who], to: Who, metrics: Sequence[Metric]) -> str:
     rows = []
-    for metric in _measured(results, columns):
+    for metric in _measured(results, columns, metrics):
         ratios = [results.ratio(who, to, metric) for who in columns]
         if any(ratio is not None for ratio in ratios):
             better = "more" if metric.more_is_better else "less"
@@ -95,8 +103,8 @@ def _ratios(results: Results, columns: Sequence[Who], to: Who) -> str:
     return _table(["", "better is", *map(str, columns)], rows)
 
 
-def _measured(results: Results, columns: Iterable[Who]) -> list[Metric]:
-    return [metric for metric in METRICS if any(results.value(who, metric) is not None for who in columns)]
+def _measured(results: Results, columns: Iterable[Who], metrics: Sequence[Metric]) -> list[Metric]:
+    return [metric for metric in metrics if any(results.value(who, metric) is not None for who in columns)]
 
 
 def _named(metric: Metric) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import certifi
+
 from benchmarks import usage
-from benchmarks.processes import BenchmarkError, Child, environment, free_port
+from benchmarks.processes import BenchmarkError, Child, environment, free_port, run
 from benchmarks.stage import PUBLIC, ROOT, Plan, Stage
 from benchmarks.transfers import Address, answers
 
@@ -28,12 +31,12 @@ class Running:
     child: Child
     files: str  # what stands before a file's name in its path
     members_files: str | None = None  # the same for files that only some may read; None: it knows no permissions
-    takes_uploads: bool = False
+    behind: Child | None = None  # a further server, on which it relies
 
     @property
     def pids(self) -> list[int]:
         """Its processes, now."""
-        return usage.tree(self.child.pid)
+        return [pid for child in (self.child, self.behind) if child is not None for pid in usage.tree(child.pid)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Site:
     settings: str
     python: Path
     needs_cache_table: bool = False
+    key: tuple[str, str] | None = None  # id and secret of its application key; None for the master key
 
 
 @contextmanager
@@ -53,14 +57,7 @@ def run_site(stage: Stage, site: Site, server: str, *, workers: int) -> Iterator
         BenchmarkError: it does not start.
     """
     folder = stage.state_folder(server)
-    env = environment(
-        DJANGO_SETTINGS_MODULE=site.settings,
-        PYTHONPATH=os.pathsep.join([str(SITES), str(ROOT)] if site.settings.startswith("b2router") else [str(SITES)]),
-        BENCH_STATE=str(folder),
-        BENCH_REALM=stage.emulator.url,
-        BENCH_KEY_ID=stage.key_id,
-        BENCH_KEY=stage.key,
-    )
+    env = _environment(stage, site, folder)
     if site.needs_cache_table:
         with Child([site.python, "-m", "django", "createcachetable"], folder / "setup.log", env) as setup:
             setup.wait_for_end()
@@ -68,8 +65,21 @@ def run_site(stage: Stage, site: Site, server: str, *, workers: int) -> Iterator
     argv = [str(site.python), "-m", server, *_options(server, address, workers, stage.plan)]
     with Child(argv, folder / "server.log", env) as child:
         child.wait_until(lambda: answers(address, READY))
-        yield Running(address, child, "/b2/", "/b2s/", takes_uploads=True)
+        yield Running(address, child, "/b2/", "/b2s/")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _environment(stage: Stage, site: Site, folder: Path) -> dict[str, str]:
+    is_ours = site.python == Path(sys.executable)  # else b2router must not be there
+    key_id, key = site.key or (stage.key_id, stage.key)
+    return environment(
+        DJANGO_SETTINGS_MODULE=site.settings,
+        PYTHONPATH=os.pathsep.join([str(SITES), str(ROOT)] if is_ours else [str(SITES)]),
+        BENCH_STATE=str(folder),
+        BENCH_REALM=stage.emulator.url,
+        BENCH_KEY_ID=key_id,
+        BENCH_KEY=key,
+    )
 
 
 def _options(server: str, address: Address, workers: int, plan: Plan) -> list[str]:
@@ -95,41 +105,61 @@ def run_nginx(stage: Stage) -> Iterator[Running]:
     Raises:
         BenchmarkError: it is not installed, or does not start.
     """
+    token = stage.api.account_info.get_account_auth_token()
+    address = Address("127.0.0.1", free_port())
+    with _nginx(stage, address, _proxying(stage, token), "") as child:
+        yield Running(address, child, "/b2/")
+
+
+@contextmanager
+def run_accel(stage: Stage, site: Site) -> Iterator[Running]:
+    """Run nginx before a site whose public files it delivers, as `manage.py b2router nginx` says.
+
+    Raises:
+        BenchmarkError: nginx is not installed, or one of them does not start.
+    """
+    address = Address("127.0.0.1", free_port())
+    with run_site(stage, site, "gunicorn", workers=stage.plan.workers) as django:
+        env = _environment(stage, site, stage.state_folder("command"))
+        command: list[str | Path] = [site.python, "-m", "django", "b2router", "--skip-checks", "nginx"]
+        http, server = (
+            run([*command, *_WHERE, "--context", context], "Asking for nginx's configuration", env)
+            for context in ("http", "server")
+        )
+        http += f"upstream site {{ server {django.address.host}:{django.address.port}; keepalive 16; }}"
+        with _nginx(stage, address, server + _BEFORE_SITE, http) as child:
+            yield Running(address, child, "/b2/", behind=django.child)
+
+
+@contextmanager
+def _nginx(stage: Stage, address: Address, server: str, http: str) -> Iterator[Child]:
     program = nginx()
     if program is None:
         raise BenchmarkError("nginx is not installed.")
     folder = stage.state_folder("nginx")
-    address = Address("127.0.0.1", free_port())
     config = folder / "nginx.conf"
     config.touch(mode=0o600)  # it holds the token
-    config.write_text(_configuration(stage, folder, address))
+    config.write_text(_configuration(stage, folder, address, server, http))
     argv: list[str | Path] = [program, "-p", folder, "-c", config, "-e", folder / "error.log", "-g", "daemon off;"]
     with Child(argv, folder / "server.log") as child:
         child.wait_until(lambda: answers(address, READY))
-        yield Running(address, child, "/b2/")
+        yield child
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _configuration(stage: Stage, folder: Path, address: Address) -> str:
-    user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
-    temporary = "\n".join(
-        f"  {kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    token = stage.api.account_info.get_account_auth_token()
-    return f"""{user}
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-worker_processes {stage.plan.workers};
-events {{ worker_connections 256; }}
-http {{
-{temporary}
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  upstream b2 {{ server {stage.emulator.host}:{stage.emulator.port}; keepalive 16; }}
-  server {{
-    listen {address.host}:{address.port};
-    location = {READY} {{ return 200; }}
+_WHERE = ("--resolver", "127.0.0.1", "--ca-file", certifi.where())
+_BEFORE_SITE = """
+    location / {
+      proxy_pass http://site;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+    }
+"""
+
+
+def _proxying(stage: Stage, token: str) -> str:
+    return f"""
     location /b2/ {{
       proxy_pass http://b2/file/{PUBLIC}/;
       proxy_http_version 1.1;
@@ -139,6 +169,30 @@ http {{
       proxy_buffer_size 64k;
       proxy_max_temp_file_size 0;
     }}
+"""
+
+
+def _configuration(stage: Stage, folder: Path, address: Address, server: str, http: str) -> str:
+    user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+    temporary = "\n".join(
+        f"  {kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    return f"""{user}
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+worker_processes {stage.plan.workers};
+events {{ worker_connections 256; }}
+http {{
+{temporary}
+  access_log off;
+  sendfile on;
+{http}
+  tcp_nopush on;
+  upstream b2 {{ server {stage.emulator.host}:{stage.emulator.port}; keepalive 16; }}
+  server {{
+    listen {address.host}:{address.port};
+    location = {READY} {{ return 200; }}
+{server}
   }}
 }}
 """

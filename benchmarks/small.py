@@ -16,10 +16,17 @@ WARM_UP_S = 1.5
 
 
 class SmallFiles:
-    """The load on one server, after a warm-up that reaches every worker: no import and no login is measured."""
+    """The load on one server, after a warm-up that reaches every worker: no import and no login is measured.
 
-    def __init__(self, server: Running, stage: Stage) -> None:
+    Args:
+        server: which answers.
+        stage: what it asks.
+        metrics: the lines for rate, CPU and failures.
+    """
+
+    def __init__(self, server: Running, stage: Stage, metrics: tuple[Metric, Metric, Metric] = METRICS) -> None:
         self._server = server
+        self._metrics = metrics
         self._plan = stage.plan
         self._apply(WARM_UP_S)
 
@@ -29,10 +36,11 @@ class SmallFiles:
         used_s = usage.cpu_s(pids)
         seen = self._apply(self._plan.small_s)
         used_s = usage.cpu_s(pids) - used_s
+        rate, cpu, failed = self._metrics
         return {
-            RATE.key: seen.per_second,
-            CPU.key: 1000 * used_s / max(1, seen.answered + seen.failed),
-            FAILED.key: seen.failed,
+            rate.key: seen.per_second,
+            cpu.key: 1000 * used_s / max(1, seen.answered + seen.failed),
+            failed.key: seen.failed,
         }
 
     def _apply(self, seconds: float) -> load.Load:

@@ -80,6 +80,11 @@ class Stage:
         folder.mkdir()
         return folder
 
+    def ordinary_key(self) -> tuple[str, str]:
+        """Id and secret of a new application key: addresses of the S3-compatible API take no master key."""
+        made = self.api.create_key(["listBuckets", "listFiles", "readFiles", "writeFiles"], "benchmark")
+        return made.id_, made.application_key
+
     def remove_uploads(self) -> None:
         """Forget what was uploaded, so that the disk holds one large upload at most."""
         bucket = self.api.get_bucket_by_name(PUBLIC)

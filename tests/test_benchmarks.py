@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
-from benchmarks.contenders import OURS, PEER
+from benchmarks import contenders, paths, report, servers
+from benchmarks.contenders import ACCEL, NGINX, OURS, PEER, SDK
 from benchmarks.figures import Metric, Results, Who
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,20 +44,57 @@ def test_numbers_have_three_digits_that_count(value, shown):
     assert report.number(value) == shown
 
 
+def test_each_section_has_a_table_of_its_own_subjects_and_ratios():
+    """A way to a file is no column of the big table, and the other way round."""
+    server, view, plain = Who(OURS, "gunicorn"), Who("view, urllib3", "gunicorn"), Who(SDK, "")
+    results = Results({})
+    results.add(server, {RATE.key: 600.0, paths.RATE.key: 500.0})
+    results.add(plain, {RATE.key: 300.0, paths.RATE.key: 250.0})
+    results.add(view, {paths.RATE.key: 750.0})
+    performance, ways = report.tables(results).split("## Ways to a file\n")
+    assert "view, urllib3" not in performance
+    assert "## Performance, ratios to plain b2sdk" in performance
+    assert [[cell.strip() for cell in line.split("|")[2:-1]] for line in ways.splitlines() if "×" in line] == [
+        ["more", "2.00 ×", "3.00 ×"]
+    ]
+
+
+def test_who_takes_part_in_which_section(monkeypatch):
+    monkeypatch.setattr(servers, "nginx", lambda: Path("nginx"))
+    site = servers.Site("b2router_site.settings", Path(sys.executable))
+    found = contenders.all_of({OURS: site, PEER: site}, [OURS, PEER, NGINX, SDK])
+    sections: dict[str, list[str]] = {}
+    for contender in found:
+        for section in contender.sections:
+            sections.setdefault(section, []).append(str(contender.who))
+    servers_ = [f"{subject}, {server}" for server in ("gunicorn", "uvicorn") for subject in (OURS, PEER)]
+    assert sections == {
+        "small": [*servers_, ACCEL, NGINX, SDK],
+        "download": [*servers_, ACCEL, NGINX, SDK],
+        "upload": [*servers_, SDK],
+        "paths": [SDK, *(f"{view}, gunicorn" for view in paths.VIEWS), f"{OURS}, gunicorn"],
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", [["b2router", "nginx", "download"], ["b2router", "b2sdk", "paths"]], ids=" ".join)
+def test_every_contender_of_a_section_answers(chosen, tmp_path):
+    """Servers, nginx before a site, short views and the script: all start and give whole files."""
+    found = _run(["--quick", *(word for name in chosen for word in ("--only", name))], tmp_path)
+    assert found["notes"] == []
+    if chosen[-1] == "paths":
+        assert set(found["figures"]) == {SDK, *(f"{view}, gunicorn" for view in paths.VIEWS), f"{OURS}, gunicorn"}
+        for who, lines in found["figures"].items():
+            assert lines["paths_requests_per_s"]["value"] > 0
+            assert who == SDK or lines["paths_failed_requests"]["value"] == 0
+    elif servers.nginx() is not None:
+        assert set(found["figures"]) == {f"{OURS}, gunicorn", f"{OURS}, uvicorn", ACCEL, NGINX}
+
+
 @pytest.mark.slow
 def test_b2router_needs_no_more_b2_calls_than_it_promises(tmp_path):
     """Runs the command itself, on a real server and the emulator."""
-    command = [sys.executable, "benchmarks/run.py", "--quick", "--only", "b2router", "--only", "calls"]
-    result = subprocess.run(
-        [*command, "--json", str(tmp_path / "found.json")],
-        cwd=ROOT,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    found = json.loads((tmp_path / "found.json").read_text())
+    found = _run(["--quick", "--only", "b2router", "--only", "calls"], tmp_path)
     calls = {operation: sum(counted.values()) for operation, counted in found["b2_calls"]["b2router"].items()}
     assert calls["start, build every storage"] == 0
     assert calls["start, 100 × url()"] == 0
@@ -66,3 +103,17 @@ def test_b2router_needs_no_more_b2_calls_than_it_promises(tmp_path):
     assert calls["GET that is denied"] == 0
     assert calls["HEAD, warm"] <= 1
     assert found["notes"] == []
+
+
+def _run(options, folder):
+    """The command's JSON."""
+    result = subprocess.run(
+        [sys.executable, "benchmarks/run.py", *options, "--json", str(folder / "found.json")],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return json.loads((folder / "found.json").read_text())

@@ -30,12 +30,15 @@ __all__ = ["BLOCK_BYTES", "Download", "open_download", "open_version", "stat", "
 logger = logging.getLogger("b2router.b2")
 
 BLOCK_BYTES = 256 * 1024
-"""The most that is held of a body at a time."""
+"""The most that is held of a body at a time, unless whoever reads it asks for more."""
 
 MAX_RESUMES = 4
 """How often a body may break off and be resumed, each time with some progress."""
 
 _ERROR_BODY_BYTES = 16 * 1024
+
+_ONE_TRY = urllib3.Retry(False, redirect=False)
+"""What `retries=False` means to urllib3, which would make it anew for every request."""
 
 Span = tuple[int | None, int | None]
 """First and last byte, both from 0 and inclusive; no last: to the end; no first: that many bytes from the end."""
@@ -51,10 +54,12 @@ class Download:
         first: the first byte that this download gives, from 0.
         size_bytes: how many bytes it promises.
         on_wrong: called when the bytes turn out not to be those of the file, before it raises.
+        block_bytes: the most that a block has; whoever reads may change it.
     """
 
     def __init__(self, session: Session, stored: StoredFile, response: urllib3.BaseHTTPResponse) -> None:
         self.stored = stored
+        self.block_bytes = BLOCK_BYTES
         self.size_bytes = int(response.headers["Content-Length"])
         self.first = _first(response.headers.get("Content-Range"))
         self._session = session
@@ -74,7 +79,7 @@ class Download:
         return self
 
     def __next__(self) -> bytes:
-        """The next bytes, as soon as there are any; at most `BLOCK_BYTES`.
+        """The next bytes, as soon as there are any; at most `block_bytes`.
 
         Raises:
             BackendError: the body broke off or stalled and could not be resumed, was closed meanwhile, or is not the
@@ -118,7 +123,7 @@ class Download:
     def _read(self) -> bytes:
         while True:
             try:
-                block = self._response.read1(BLOCK_BYTES)
+                block = self._response.read1(self.block_bytes)
                 what = "the body broke off"
             except (Urllib3Error, OSError) as error:
                 block, what = b"", f"the body broke off: {type(error).__name__}"
@@ -280,7 +285,7 @@ def _request(
                     path,
                     headers={**login.host.headers, "Authorization": login.token, **headers},
                     timeout=timeout,
-                    retries=False,
+                    retries=_ONE_TRY,
                     preload_content=False,
                     decode_content=False,
                     redirect=False,

@@ -78,17 +78,16 @@ class Metadata:
         """
         if self._shelf is None or not self._ttl_s:
             return
-        place_ = self._place(key)
         if known.stored is None:
             # Whoever saved or deleted it since B2 was asked has written an entry, and knows better.
-            self._shelf.add(place_, _written(stored), self._lasts(self._ttl_s))
+            self._shelf.add(self._place(key), _written(stored), self._lasts(self._ttl_s))
         elif stored.file_id == known.stored.file_id:
             if stored.size_bytes != known.stored.size_bytes:  # one of the two answers was wrong
-                self._shelf.delete(place_)
+                self._shelf.delete(self._place(key))
         elif stored.uploaded_at > known.stored.uploaded_at:
-            self._shelf.set(place_, _written(stored), self._lasts(self._ttl_s))
+            self._shelf.set(self._place(key), _written(stored), self._lasts(self._ttl_s))
         else:  # the newer version was deleted, or this answer is the older one: the next question decides
-            self._shelf.delete(place_)
+            self._shelf.delete(self._place(key))
 
     def was_missing(self, key: str, known: Known) -> None:
         """B2 has no such file.

@@ -14,12 +14,13 @@ from django.utils.http import parse_http_date_safe
 
 __all__ = ["are_given", "range_holds", "status"]
 
-_FIELDS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
+_FIELDS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
+"""As they stand in META: `request.headers` would sort out all headers of every request."""
 
 
 def are_given(request: HttpRequest) -> bool:
     """Whether the request has a condition that must be decided before bytes are sent."""
-    return any(field in request.headers for field in _FIELDS)
+    return any(field in request.META for field in _FIELDS)
 
 
 def status(request: HttpRequest, etag: str, modified_at: datetime) -> int | None:
@@ -33,6 +34,8 @@ def status(request: HttpRequest, etag: str, modified_at: datetime) -> int | None
         304, 412, or None when the file is to be sent.
     Source: RFC 9110, 13.1 and 13.2.2.
     """
+    if not are_given(request):
+        return None
     answer = get_conditional_response(request, etag=etag, last_modified=int(modified_at.timestamp()))
     return answer.status_code if answer is not None else None
 

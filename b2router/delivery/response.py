@@ -141,8 +141,8 @@ def _file(request: HttpRequest, profile: BucketProfile, name: str, shown: Presen
         if request.method == "HEAD":
             return _of_file(HttpResponse(), fields)
         known = stored
-    if_range = request.headers.get("If-Range")
-    wanted = ranges.parse(request.headers.get("Range"))
+    if_range = request.META.get("HTTP_IF_RANGE")
+    wanted = ranges.parse(request.META.get("HTTP_RANGE"))
     if wanted and known is not None:
         fields = described(known)
         if not conditions.range_holds(if_range, fields["ETag"], known.uploaded_at):

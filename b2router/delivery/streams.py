@@ -3,28 +3,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 
 from b2router import operations
 from b2router.errors import BackendError
+from b2router.router import current_router
 
 if TYPE_CHECKING:
     from b2router.b2.download import Download
 
 __all__ = ["FileResponse", "Slots", "slots"]
 
-THREADS = 64
-"""Threads that pull from B2 for an ASGI server, per process: a pool of its own, so that a stalled download delays no
-other work."""
+BLOCK_BYTES = 512 * 1024
+"""The most that a thread brings an ASGI server at a time: to go to a thread and back costs more than to read it."""
 
 RETRY_AFTER_S = 1
 """What a visitor is told for whom there is no slot."""
@@ -66,14 +67,18 @@ class FileResponse(StreamingHttpResponse):
     def __init__(self, body: Download, status: int) -> None:
         operation = operations.held()
         super().__init__(body if operation is None else _Observed(body, operation), status=status)
+        self._body = body
         self._give_back: Any = weakref.finalize(self, slots.give_back)
         if operation is not None:
             weakref.finalize(self, operation.drop).atexit = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pull = sync_to_async(_next, thread_sensitive=False, executor=_threads(os.getpid()))
+        self._body.block_bytes = BLOCK_BYTES
+        pull = asyncio.get_running_loop().run_in_executor
+        threads = _threads(os.getpid(), current_router().config.max_streams)
+        within = copy_context().run  # a middleware that wraps the body may look at its context
         blocks = iter(self)  # what a middleware has made of the body, hence to its own end
-        while (block := await pull(blocks)) is not None:
+        while (block := await pull(threads, within, _next, blocks)) is not None:
             yield block
 
     def close(self) -> None:
@@ -113,6 +118,7 @@ def _next(blocks: Iterator[bytes]) -> bytes | None:
 
 
 @cache
-def _threads(process_id: int) -> ThreadPoolExecutor:
-    """The pool of this process; a forked one gets its own."""
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="b2router-stream")
+def _threads(process_id: int, streams: int) -> ThreadPoolExecutor:
+    """The pool of this process, a forked one gets its own: a thread for each stream that there may be, started when it
+    is needed, so that downloads that stall delay neither each other nor any other work."""
+    return ThreadPoolExecutor(streams, thread_name_prefix="b2router-stream")

@@ -1,0 +1,1 @@
+"""The site of b2router whose public files nginx delivers."""
