@@ -52,6 +52,7 @@ class Router:
         self.profiles: Mapping[str, BucketProfile] = MappingProxyType(dict(config.profiles))
         self.aliases: Mapping[str, str] = MappingProxyType({name: name for name in config.profiles} | config.storages)
         self._accounts = {profile.account: config.account(profile.account) for profile in config.profiles.values()}
+        self._places: dict[str, tuple[object, BucketProfile, Place]] = {}
         self._routes = tuple((profile.route, name) for name, profile in config.profiles.items() if profile.route)
 
     def profile(self, alias: str) -> BucketProfile:
@@ -79,7 +80,17 @@ class Router:
         Raises:
             ConfigError: the profile's account has no application key.
         """
-        from b2router.b2.metadata import Metadata  # loads b2sdk, hence with the first file
+        from b2router.b2.session import era  # loads b2sdk, hence with the first file
+
+        kept = self._places.get(profile.name)
+        if kept is not None and kept[0] is era() and kept[1] is profile:
+            return kept[2]
+        now, made = era(), self._new_place(profile)
+        self._places[profile.name] = now, profile, made
+        return made
+
+    def _new_place(self, profile: BucketProfile) -> Place:
+        from b2router.b2.metadata import Metadata
         from b2router.b2.place import Place
 
         session = self.session(profile)

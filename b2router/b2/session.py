@@ -26,7 +26,7 @@ from b2router.config import Account, Limits, MemoryAccountInfo, missing_key
 from b2router.errors import B2RouterError, BackendError, ConfigError, Refused
 from b2router.sharing import AccountInfo
 
-__all__ = ["Login", "Session", "close_all", "for_account"]
+__all__ = ["Login", "Session", "close_all", "era", "for_account"]
 
 logger = logging.getLogger("b2router.b2")
 
@@ -324,12 +324,18 @@ class _InContext:
 _Place = tuple[int, Account, AccountInfo, Limits]
 _sessions: dict[_Place, Session] = {}
 _sessions_lock = threading.Lock()
+_era = object()
+
+
+def era() -> object:
+    """Something that is another after a fork and after `close_all`: what was built on sessions is to be built anew."""
+    return _era
 
 
 def _begin_anew_after_fork() -> None:
     """Another thread may have held the lock; and sockets that two processes share mix their answers."""
-    global _sessions_lock
-    _sessions_lock = threading.Lock()
+    global _sessions_lock, _era
+    _sessions_lock, _era = threading.Lock(), object()
     _sessions.clear()
 
 
@@ -360,8 +366,10 @@ def for_account(
 
 def close_all() -> None:
     """Forget the sessions of this process and close their connections: the next use logs in again."""
+    global _era
     with _sessions_lock:
         sessions = list(_sessions.values())
         _sessions.clear()
+        _era = object()
     for session in sessions:
         session.close()
