@@ -77,6 +77,18 @@ class Budget:
     def failed(self) -> None:
         """A try was refused, or not answered."""
 
+    def has_room(self, wait_s: float | None = None) -> bool:
+        """Whether another try may follow, after a wait.
+
+        Args:
+            wait_s: in seconds; None for the pause that b2sdk makes by itself.
+        """
+        if self._made >= self.tries or (self.quota is not None and self.quota.is_empty):
+            return False
+        if wait_s is None:
+            return 1.5 ** (self._made - 1) < self.left_s
+        return wait_s <= self.max_pause_s and wait_s < self.left_s
+
     def _may_try_again(self) -> bool:
         return self.quota is None or self.quota.take()
 
