@@ -37,6 +37,7 @@ __all__ = [
     "is_expired",
     "is_untrusted",
     "of_connection",
+    "refused",
     "retry_after_s",
     "speaks_b2",
     "translated",
@@ -204,7 +205,7 @@ def speaks_b2(body: bytes, content_type: str) -> bool:
         body: or its beginning; empty after HEAD.
         content_type: the header's value.
     """
-    return bool(_code(body)) if body else "html" not in content_type.lower()
+    return _said(body) is not None if body else "html" not in content_type.lower()
 
 
 def from_answer(status: int, body: bytes, retry_after: str | None, content_type: str = "") -> B2RouterError:
@@ -264,6 +265,11 @@ def unavailable(what: str, wait_s: int | None = None) -> Unavailable:
     return Unavailable(f"{_ADVICE[Unavailable]} ({what})", retry_after_s=wait_s or RETRY_AFTER_S)
 
 
+def refused(what: str) -> Refused:
+    """B2 does not accept the key, or what it asks for."""
+    return Refused(f"{_ADVICE[Refused]} ({what})")
+
+
 def _ours(error: Exception) -> B2RouterError:
     if isinstance(error, b2.MaxRetriesExceeded):  # uploads: the last failure decides, a missing right included
         error = next((e for e in reversed(error.exception_info_list) if isinstance(e, Exception)), error)
@@ -281,9 +287,14 @@ def _made(kind: type[B2RouterError], what: str, wait_s: int | None) -> B2RouterE
     return kind(text, retry_after_s=(wait_s or RETRY_AFTER_S) if kind is Unavailable else wait_s)
 
 
-def _code(body: bytes) -> str:
+def _said(body: bytes) -> str | None:
+    """The code of an error answer, which may be empty; None when it is not an answer of B2."""
     try:
-        code = json.loads(body)["code"]
+        return str(json.loads(body)["code"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return code if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,40}", code) else ""
+        return None
+
+
+def _code(body: bytes) -> str:
+    code = _said(body) or ""
+    return code if re.fullmatch(r"[a-z_]{1,40}", code) else ""

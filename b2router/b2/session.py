@@ -311,6 +311,10 @@ class Session:
         """b2sdk's own re-authorisation, after a call with an expired token: through the one lock."""
         login = self._login
         if login is None or self._http.last_token == login.token:
+            if (limit := budget.current()) is not None:
+                if limit.has_renewed:
+                    raise faults.refused("a new login did not help")
+                limit.has_renewed = True
             self.renew(login)  # else another thread has done so since the call was made
         return True
 

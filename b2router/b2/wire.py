@@ -85,6 +85,8 @@ class BudgetedHttp(requests.Session):
                 raise faults.UntrustedHost from None
             if not limit.has_room():
                 raise faults.OutOfBudget(what=type(error).__name__) from None
+            if isinstance(error, requests.exceptions.ChunkedEncodingError):  # which b2sdk would not try again
+                raise requests.ConnectionError("The answer broke off.") from None
             raise
         operations.count_call(url, is_retry=is_retry)
         limit.failed() if response.status_code >= 400 else limit.succeeded()

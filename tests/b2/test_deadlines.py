@@ -16,7 +16,7 @@ from b2router.b2 import budget, objects
 from b2router.b2.budget import Budget
 from b2router.b2.download import open_download, stat
 from b2router.b2.session import Session
-from b2router.config import Account
+from b2router.config import Account, Limits
 from b2router.errors import Unavailable
 from tests.impostor import Impostor, download_headers, header, login
 
@@ -114,10 +114,8 @@ def test_a_body_may_take_its_time_as_long_as_it_gets_on(server: Impostor, sessio
     assert b"".join(download) == b"0123456789"
 
 
-def test_a_body_that_stops_getting_on_is_given_up(
-    server: Impostor, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(budget, "READ_TIMEOUT_S", 0.2)
+def test_a_body_that_stops_getting_on_is_given_up(server: Impostor, session: Session) -> None:
+    session.limits = Limits(read_timeout_s=0.2)
     answer = server.http(200, b"0123456789", **download_headers())
 
     def stall(request: bytes) -> Iterator[bytes]:
@@ -174,12 +172,12 @@ def test_downloads_share_it_too(session: Session, black_hole: int) -> None:
 
 def test_an_address_behind_black_holes_is_reached(black_hole: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No address takes the time of those that come after it."""
-    monkeypatch.setattr(budget, "CONNECT_TIMEOUT_S", 2.0)
     answering = socket.create_server(("127.0.0.9", black_hole))
     resolve_to([*ADDRESSES, "127.0.0.9"], monkeypatch)
     server = Impostor(listener=answering)
     server.script = lambda request: server.http(200, login(server))
     session = session_on(f"http://127.0.0.1:{black_hole}")
+    session.limits = Limits(connect_timeout_s=2.0)
     assert session.login().token
     session.close()
     server.close()
@@ -210,11 +208,9 @@ def test_a_handshake_that_dribbles_in_ends_by_the_deadline(server: Impostor) -> 
 LOCKS = {name: {"isClientAuthorizedToRead": False, "value": None} for name in ("fileRetention", "legalHold")}
 
 
-def test_an_upload_may_pause_for_longer_than_a_connection_may_take(
-    server: Impostor, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_may_pause_for_longer_than_a_connection_may_take(server: Impostor, session: Session) -> None:
     """A slow way takes what it is given in gulps."""
-    monkeypatch.setattr(budget, "CONNECT_TIMEOUT_S", 0.3)
+    session.limits = Limits(connect_timeout_s=0.3)
     content = bytes(6 * 1024 * 1024)
     server.rest_after_s = 1.0
 
