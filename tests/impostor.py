@@ -116,7 +116,7 @@ def login(server: Impostor, **changes: Any) -> bytes:
     return json.dumps(body).encode()
 
 
-def download_headers(**changes: str | None) -> dict[str, str | None]:
+def download_headers(**changes: str | None) -> dict[str, Any]:
     """What B2 sends with a file, for `Impostor.http`."""
     return {
         "Content_Type": "text/plain",
