@@ -36,7 +36,7 @@ METHODS = pytest.mark.parametrize(("method", "operation"), [("GET", "download"),
 
 
 @pytest.fixture
-def visitor(configure: Configure, emulator: Emulator, pauses: list[float]) -> Client:
+def visitor(forgetful: None, emulator: Emulator, pauses: list[float]) -> Client:
     for name, content in {"a.txt": SMALL, "big.bin": LARGE}.items():
         get_storage("public").save(name, ContentFile(content))
     emulator.reset_counts()
@@ -235,7 +235,7 @@ IMPOSTORS: dict[str, tuple[dict[str, Any], int]] = {
 
 
 @pytest.fixture
-def impostor(configure: Configure, emulator: Emulator, settings: Any, pauses: list[float]) -> Iterator[Impostor]:
+def impostor(forgetful: None, emulator: Emulator, settings: Any, pauses: list[float]) -> Iterator[Impostor]:
     server = Impostor()
     server.script = lambda request: server.http(200, login(server))
     settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "realm": server.url}

@@ -21,7 +21,6 @@ from b2router.errors import (
     UnexpectedAnswer,
 )
 from b2router.storage import B2Storage
-from tests.conftest import Configure
 from tests.faults.rows import CAPS, LASTING, PASSING, WAITS, date_in
 
 CONTENT = b"hello" * 100_000
@@ -48,7 +47,7 @@ EACH = pytest.mark.parametrize("operation", CALLS)
 
 
 @pytest.fixture
-def storage(configure: Configure, emulator: Emulator, pauses: list[float]) -> B2Storage:
+def storage(forgetful: None, emulator: Emulator, pauses: list[float]) -> B2Storage:
     made = get_storage("staff")
     made.save("a.bin", ContentFile(CONTENT))
     close_all()  # with the upload addresses that were kept
