@@ -312,7 +312,7 @@ class Session:
         login = self._login
         if login is None or self._http.last_token == login.token:
             if (limit := budget.current()) is not None:
-                if limit.has_renewed:
+                if limit.has_renewed and login is not None and self.has_made(login):
                     raise faults.refused("a new login did not help")
                 limit.has_renewed = True
             self.renew(login)  # else another thread has done so since the call was made
