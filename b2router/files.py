@@ -6,7 +6,9 @@ Reading asks B2 for ranges as needed and keeps one block in memory. Writing goes
 
 from __future__ import annotations
 
+import hashlib
 import io
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +33,8 @@ else:
 
 __all__ = ["B2File", "RangedReader", "open_file", "upload_source"]
 
+logger = logging.getLogger("b2router.b2")
+
 SPOOL_BYTES = 8 * 1024 * 1024
 """What a file being written holds in memory; more goes to a temporary file."""
 
@@ -41,7 +45,8 @@ class RangedReader(io.RawIOBase):
     """A stored file as a seekable binary stream of one version.
 
     The first block is asked for at once, so that a missing file is known when it is opened; what follows is one
-    download as long as reading goes on in order. A seek elsewhere begins another.
+    download as long as reading goes on in order. A seek elsewhere begins another. Who reads the whole file in order
+    gets its last block only when its SHA-1 is right, where B2 knows it.
 
     Args:
         place: where the file is.
@@ -64,6 +69,8 @@ class RangedReader(io.RawIOBase):
         except RangeNotSatisfiable:  # an empty file has no range at all
             self.stored = self._file.look()
         self._operation = operations.held()
+        self._hash = hashlib.sha1(usedforsecurity=False)
+        self._hashed_bytes = 0
 
     def readable(self) -> bool:
         """Always."""
@@ -94,7 +101,9 @@ class RangedReader(io.RawIOBase):
         if not self._block:
             try:
                 with operations.within(self._operation):
-                    self._block = memoryview(self._next_block())
+                    block = self._next_block()
+                    self._check(block)
+                    self._block = memoryview(block)
             except BackendError as error:
                 if self._operation is not None:
                     self._operation.failed(error)
@@ -131,6 +140,15 @@ class RangedReader(io.RawIOBase):
                 self._drop()
                 raise UnexpectedAnswer("The file was replaced while it was being read; open it again.")
         raise UnexpectedAnswer("B2 sent no bytes for a part of the file that should exist.")
+
+    def _check(self, block: bytes) -> None:
+        if self._hashed_bytes != self._position or self.stored.sha1 is None:
+            return
+        self._hash.update(block)
+        self._hashed_bytes += len(block)
+        if self._hashed_bytes == self.stored.size_bytes and self._hash.hexdigest() != self.stored.sha1:
+            logger.error("A file that B2 sent does not have its SHA-1; file id %s.", self.stored.file_id)
+            raise UnexpectedAnswer("The bytes that came do not have the SHA-1 of the file.")
 
     def _drop(self) -> None:
         self._block = memoryview(b"")

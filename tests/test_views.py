@@ -13,6 +13,7 @@ from django.urls import resolve, reverse
 
 from b2router import get_storage
 from b2router.b2 import objects
+from b2router.delivery import response
 from b2router.emulator import Emulator
 from b2router.permissions import RequestedFile
 from b2router.router import Target, current_router
@@ -520,6 +521,7 @@ def test_a_lost_session_store_is_a_denial(
 def test_an_outage_is_logged_once_a_minute(
     configure: Configure, emulator: Emulator, client: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:
+    response._report.cache_clear()  # of what another test had to tell this minute
     emulator.fail("download", status=403, code="download_cap_exceeded", times=20)
     for _ in range(20):
         assert client.get("/b2/a.txt").status_code == 503

@@ -39,6 +39,7 @@ class Budget:
         connect_timeout_s: for the TCP and TLS handshake of one try.
         read_timeout_s: for one block of a body, not for the whole.
         quota: of further tries, which all calls of a process share; None for no bound.
+        has_renewed: whether there was another login since the call last got on; a second one would help no more.
     """
 
     seconds: float = 10.0
@@ -51,6 +52,7 @@ class Budget:
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.seconds
         self._made = 0
+        self.has_renewed = False
 
     @property
     def left_s(self) -> float:
@@ -60,6 +62,7 @@ class Budget:
     def begin(self) -> None:
         """Another call on B2 begins: it has all its tries."""
         self._made = 0
+        self.has_renewed = False
 
     def take_try(self) -> bool:
         """Count one try of the call; False when no try or no time is left for it."""
@@ -76,6 +79,18 @@ class Budget:
 
     def failed(self) -> None:
         """A try was refused, or not answered."""
+
+    def has_room(self, wait_s: float | None = None) -> bool:
+        """Whether another try may follow, after a wait.
+
+        Args:
+            wait_s: in seconds; None for the pause that b2sdk makes by itself.
+        """
+        if self._made >= self.tries or (self.quota is not None and self.quota.is_empty):
+            return False
+        if wait_s is None:
+            return 1.5 ** (self._made - 1) < self.left_s
+        return wait_s <= self.max_pause_s and wait_s < self.left_s
 
     def _may_try_again(self) -> bool:
         return self.quota is None or self.quota.take()
@@ -114,6 +129,7 @@ class UploadBudget(Budget):
     def succeeded(self) -> None:
         """It gets on: everything begins anew."""
         self._made = 0
+        self.has_renewed = False
         self.deadline = time.monotonic() + self.seconds
 
     def failed(self) -> None:

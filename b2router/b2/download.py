@@ -20,7 +20,7 @@ import urllib3
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from b2router import operations
-from b2router.b2 import budget, faults, wire
+from b2router.b2 import budget, deadlines, faults, wire
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile, from_headers
 from b2router.errors import BackendError, NotFound, Unavailable, UnexpectedAnswer
@@ -212,19 +212,23 @@ def _opened(session: Session, key: str, path: str, span: Span | None, *, is_vers
     headers = {}
     if span is not None:
         headers["Range"] = f"bytes={'' if span[0] is None else span[0]}-{'' if span[1] is None else span[1]}"
-    response = _request(session, "GET", path, headers, is_version=is_version)
-    try:
-        if is_version:
-            _check_key(key, response)
-        if span is None and response.status != 200:
-            raise UnexpectedAnswer("A whole file was asked for, and a part came.")
-        return Download(session, from_headers(key, response.headers), response)
-    except NotFound:
-        response.close()
-        raise
-    except (UnexpectedAnswer, KeyError, ValueError):
-        response.close()
-        raise UnexpectedAnswer("A download was answered without the headers that B2 sends.") from None
+    with budget.limited(budget.of_request(session.limits)):
+        for _ in range(2):  # what ignores ranges, or mixes them up, gets a second chance
+            response = _request(session, "GET", path, headers, is_version=is_version)
+            try:
+                if is_version:
+                    _check_key(key, response)
+                download = Download(session, from_headers(key, response.headers), response)
+            except NotFound:
+                response.close()
+                raise
+            except (UnexpectedAnswer, KeyError, ValueError):
+                response.close()
+                raise UnexpectedAnswer("A download was answered without the headers that B2 sends.") from None
+            if (download.first, download.size_bytes) == _extent(span, download.stored.size_bytes):
+                return download
+            download.close()
+    raise UnexpectedAnswer("A download was answered with other bytes of the file than those that were asked for.")
 
 
 def stat(session: Session, bucket: str, key: str) -> StoredFile:
@@ -253,6 +257,15 @@ def _check_key(key: str, response: urllib3.BaseHTTPResponse) -> None:
         raise NotFound("B2 has no such version of this file.")
 
 
+def _extent(span: Span | None, size_bytes: int) -> tuple[int, int]:
+    """The first byte of a span within a file, and how many it has."""
+    first, last = span or (0, None)
+    if first is None:
+        length = min(last or 0, size_bytes)
+        return size_bytes - length, length
+    return first, min(size_bytes, size_bytes if last is None else last + 1) - first
+
+
 def _first(content_range: str | None) -> int:
     """The first byte that a Content-Range names; 0 for a whole file, which has none."""
     return int(content_range.removeprefix("bytes ").partition("-")[0]) if content_range else 0
@@ -275,37 +288,33 @@ def _request(
         while True:
             if not limit.take_try():
                 raise faults.unavailable("no time left")
-            timeout = urllib3.Timeout(
-                connect=min(limit.connect_timeout_s, limit.left_s), read=min(limit.read_timeout_s, limit.left_s)
-            )
             call, is_retry = ("head" if method == "HEAD" else "download"), limit.is_retry or renewed or is_resumed
             try:
                 response = login.host.urlopen(
                     method,
                     path,
                     headers={**login.host.headers, "Authorization": login.token, **headers},
-                    timeout=timeout,
+                    timeout=wire.timeout(limit),
                     retries=_ONE_TRY,
                     preload_content=False,
                     decode_content=False,
                     redirect=False,
                 )
+                is_given = response.status in (200, 206)
+                body = b"" if is_given else _error_body(response)
             except Urllib3Error as error:
                 if wire.reached_b2(error):
                     operations.count_call(call, is_retry=is_retry)
-                # Its text holds a customer's file name, and its frames hold the token: only its kind is passed on.
-                if isinstance(error, urllib3.exceptions.SSLError) or not limit.pause(None):
-                    raise faults.unavailable(type(error).__name__) from None
+                if not isinstance(faults.of_connection(error), Unavailable) or not limit.pause(None):
+                    raise faults.of_connection(error) from None
                 continue
             operations.count_call(call, is_retry=is_retry)
-            if response.status in (200, 206):
-                if (sock := getattr(response.connection, "sock", None)) is not None:
-                    sock.settimeout(limit.read_timeout_s)  # from here on, for each block
+            if is_given:
+                deadlines.streamed(response, limit.read_timeout_s)
                 return response
-            body = _error_body(response)
             is_expired = faults.is_expired(response.status, body)
             if is_expired and renewed and session.has_made(login):
-                session.renewed_in_vain()
+                session.renewed_in_vain(body)
             elif is_expired and session.may_be_expired(body):
                 renewed = True
                 login = session.renew(login)
@@ -313,18 +322,16 @@ def _request(
                 continue
             if is_version and response.status == 400:
                 raise NotFound("B2 has no such version of this file.")  # what it says of an id that is none
-            error_ = faults.from_answer(response.status, body, response.headers.get("Retry-After"))
-            asked = faults.retry_after_s(response.headers.get("Retry-After"))
+            given = response.headers
+            error_ = faults.from_answer(response.status, body, given.get("Retry-After"), given.get("Content-Type", ""))
+            asked = faults.retry_after_s(given.get("Retry-After"))
             if not isinstance(error_, Unavailable) or not limit.pause(asked):
                 raise error_
 
 
 def _error_body(response: urllib3.BaseHTTPResponse) -> bytes:
     """The beginning of an error answer; the connection returns to its pool when that was all."""
-    try:
-        body = response.read(_ERROR_BODY_BYTES)
-    except (Urllib3Error, OSError):
-        body = b""
+    body = response.read(_ERROR_BODY_BYTES)
     if len(body) == _ERROR_BODY_BYTES:
         response.close()
     response.release_conn()

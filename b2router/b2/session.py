@@ -86,7 +86,7 @@ class Session:
         self._made: str | None = None
         self._failure: tuple[type[BackendError], str, int | None] | None = None
         self._failed_at = 0.0
-        self._fruitless_at = -REFUSED_PAUSE_S
+        self._fruitless_at: dict[bool, float] = {}
         self._buckets: dict[str, Bucket] = {}
         self._http = wire.BudgetedHttp(account.realm)
         info = InMemoryAccountInfo()
@@ -95,6 +95,7 @@ class Session:
             AuthInfoCache(info),
             api_config=B2HttpApiConfig(
                 http_session_factory=lambda: self._http,
+                decode_content=True,  # else it takes the connections of our session away; no file is read through it
                 install_clock_skew_hook=False,  # it would make an outage of a wrong clock
                 user_agent_append=wire.USER_AGENT,
             ),
@@ -185,22 +186,26 @@ class Session:
             self._lock.release()
 
     def may_be_expired(self, body: bytes) -> bool:
-        """Whether another login is worth a try after a 401. After HEAD there is no body to tell an expired token from a
-        missing right; when a new login did not help, that is not tried again for a while.
+        """Whether another login is worth a try after a 401. When one did not help, none is tried again for a while; but
+        after HEAD there is no body to tell an expired token from a missing right, so the two are kept apart.
 
         Args:
             body: of the answer.
         """
-        return bool(body) or time.monotonic() - self._fruitless_at > REFUSED_PAUSE_S
+        return time.monotonic() - self._fruitless_at.get(bool(body), -REFUSED_PAUSE_S) > REFUSED_PAUSE_S
 
     def has_made(self, login: Login) -> bool:
         """Whether this process asked B2 for the login, and did not find what another one had made: that can be as old
         as the one that B2 has just refused."""
         return login.token == self._made
 
-    def renewed_in_vain(self) -> None:
-        """A call was refused again right after a new login."""
-        self._fruitless_at = time.monotonic()
+    def renewed_in_vain(self, body: bytes) -> None:
+        """A call was refused again right after a new login.
+
+        Args:
+            body: of the answer.
+        """
+        self._fruitless_at[bool(body)] = time.monotonic()
 
     def bucket(self, name: str) -> Bucket:
         """b2sdk's bucket of this name. Costs no call when the key is bound to the bucket, or another process has asked;
@@ -262,7 +267,9 @@ class Session:
 
     def _log_in(self) -> Authorisation:
         account, info = self._account, self.api.account_info
-        with self.calling("login", budget.of_request(self.limits), is_own=True):
+        limit = budget.of_request(self.limits)
+        limit.deadline = min(limit.deadline, (budget.current() or limit).deadline)  # its caller waits no longer
+        with self.calling("login", limit, is_own=True):
             self.api.authorize_account(
                 account.application_key_id, account.application_key.get_secret_value(), account.realm
             )
@@ -304,6 +311,10 @@ class Session:
         """b2sdk's own re-authorisation, after a call with an expired token: through the one lock."""
         login = self._login
         if login is None or self._http.last_token == login.token:
+            if (limit := budget.current()) is not None:
+                if limit.has_renewed and login is not None and self.has_made(login):
+                    raise faults.refused("a new login did not help")
+                limit.has_renewed = True
             self.renew(login)  # else another thread has done so since the call was made
         return True
 

@@ -53,6 +53,8 @@ def from_headers(key: str, headers: Mapping[str, str]) -> StoredFile:
         size = given["content-length"]
         if "content-range" in given:
             size = given["content-range"].rpartition("/")[2]
+        if not size.isdigit() or "transfer-encoding" in given:
+            raise ValueError("a download of B2 has a length, and that is the length of its body")
         sha1 = given.get("x-bz-content-sha1", "none")
         prefix = "x-bz-info-"
         info = {

@@ -22,11 +22,11 @@ import requests
 import urllib3
 
 from b2router import __version__, operations
-from b2router.b2 import budget, faults
+from b2router.b2 import budget, deadlines, faults
 from b2router.errors import UnexpectedAnswer
 from b2router.values import NAMED_REALMS
 
-__all__ = ["BudgetedHttp", "check_address", "connections", "reached_b2"]
+__all__ = ["BudgetedHttp", "check_address", "connections", "reached_b2", "timeout"]
 
 logger = logging.getLogger("b2router.b2")
 
@@ -54,6 +54,8 @@ class BudgetedHttp(requests.Session):
 
     def __init__(self, realm: str) -> None:
         super().__init__()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, deadlines.Adapter())
         self._realm = realm
         self._used = threading.local()
 
@@ -70,11 +72,8 @@ class BudgetedHttp(requests.Session):
         limit = budget.current() or budget.Budget()
         if not limit.take_try():
             raise faults.OutOfBudget
-        options |= {
-            "timeout": (min(limit.connect_timeout_s, limit.left_s), min(limit.read_timeout_s, limit.left_s)),
-            "allow_redirects": False,
-            "auth": _as_it_is,
-        }
+        is_upload = hasattr(options.get("data"), "read")
+        options |= {"timeout": timeout(limit, is_upload=is_upload), "allow_redirects": False, "auth": _as_it_is}
         is_retry = limit.is_retry
         try:
             response = super().request(method, url, **options)
@@ -82,12 +81,19 @@ class BudgetedHttp(requests.Session):
             limit.failed()
             if reached_b2(error):
                 operations.count_call(url, is_retry=is_retry)
+            if faults.is_untrusted(error):
+                raise faults.UntrustedHost from None
+            if not limit.has_room():
+                raise faults.OutOfBudget(what=type(error).__name__) from None
+            if isinstance(error, requests.exceptions.ChunkedEncodingError):  # which b2sdk would not try again
+                raise requests.ConnectionError("The answer broke off.") from None
             raise
         operations.count_call(url, is_retry=is_retry)
         limit.failed() if response.status_code >= 400 else limit.succeeded()
-        wait_s = faults.retry_after_s(response.headers.get("Retry-After"))
-        if wait_s is not None and wait_s > min(limit.max_pause_s, limit.left_s):
-            raise faults.OutOfBudget(wait_s)
+        if response.status_code in (408, 429) or response.status_code >= 500:
+            _look_at_wait(response, limit, is_upload=is_upload)
+        elif response.status_code >= 300 and not _is_of_b2(response):
+            raise faults.ForeignAnswer
         if url.endswith("/b2_authorize_account"):
             _look_at_clock(response.headers.get("Date"))
         return response
@@ -101,6 +107,21 @@ def reached_b2(error: Exception) -> bool:
     """
     cause = getattr(error.args[0], "reason", error) if error.args else error  # requests wraps urllib3's
     return not isinstance(cause, (*_NO_CONNECTION, requests.ConnectTimeout, requests.exceptions.SSLError))
+
+
+def timeout(limit: budget.Budget, *, is_upload: bool = False) -> urllib3.Timeout:
+    """How long one try may take at most, until its answer is read; of a streamed body, its head.
+
+    Args:
+        limit: the budget of the call.
+        is_upload: it may take longer to send, as long as it gets on.
+    """
+    left_s = max(limit.left_s, 0.001)
+    return urllib3.Timeout(
+        total=None if is_upload else left_s,
+        connect=min(limit.connect_timeout_s, left_s),
+        read=min(limit.read_timeout_s, left_s),
+    )
 
 
 def check_address(address: str, realm: str) -> None:
@@ -126,12 +147,12 @@ def connections(realm: str) -> urllib3.PoolManager:
     address = urlsplit(realm if "://" in realm else "https://api.backblazeb2.com")
     proxy = getproxies().get(address.scheme)
     if proxy is None or address.scheme != "https" or proxy_bypass(address.hostname or ""):
-        return urllib3.PoolManager(**options)
+        return deadlines.applied_to(urllib3.PoolManager(**options))
     login = urlsplit(proxy)
     if login.username:
         words = f"{unquote(login.username)}:{unquote(login.password or '')}"
         options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=words)
-    return urllib3.ProxyManager(proxy, **options)
+    return deadlines.applied_to(urllib3.ProxyManager(proxy, **options))
 
 
 def _is_trusted(address: str, realm: str) -> bool:
@@ -145,6 +166,30 @@ def _is_trusted(address: str, realm: str) -> bool:
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keep requests from putting a login of ~/.netrc in the place of the token."""
     return request
+
+
+def _is_of_b2(response: requests.Response) -> bool:
+    """B2 redirects nobody, and explains errors in JSON."""
+    is_error = response.status_code >= 400
+    return is_error and faults.speaks_b2(response.content, response.headers.get("Content-Type", ""))
+
+
+def _look_at_wait(response: requests.Response, limit: budget.Budget, *, is_upload: bool) -> None:
+    """End a call that b2sdk would try again, when there is no room for it: b2sdk sleeps for as long as it is told.
+
+    An upload that B2 has no time for is what b2sdk does not try again, and has to: after a wait, at another address.
+    A busy upload host is left for another at once.
+    """
+    wait_s = faults.retry_after_s(response.headers.pop("Retry-After", None))
+    what = f"HTTP status {response.status_code}"
+    if response.status_code == 429 and is_upload:
+        raise faults.BusyUpload if limit.pause(wait_s) else faults.OutOfBudget(wait_s, what)
+    if is_upload:
+        return
+    if not limit.has_room(wait_s):
+        raise faults.OutOfBudget(wait_s, what)
+    if wait_s is not None:
+        response.headers["Retry-After"] = str(wait_s)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,184 @@
+"""Connections whose timeouts hold for a whole wait, not for each packet of it; used by `wire` for all that goes to B2.
+
+A timeout of urllib3 begins anew with every address of a host and with every byte that comes, so that a black hole with
+several addresses, or headers that dribble in, may last many times as long. Here the connect timeout is that of all
+addresses and the TLS handshake together, and the read timeout that of status, headers and body together, until
+`streamed` says that the body is one that may take its time. Nothing bounds the resolver: the system's own limits do.
+
+No thread watches: each read gets what is left, and the system ends it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, cast
+
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+__all__ = ["Adapter", "applied_to", "streamed"]
+
+SEND_TIMEOUT_S = 30.0
+"""For one block of an upload. It is generous, because the system takes blocks in gulps when the way is slow."""
+
+
+class _Wait(io.RawIOBase):
+    """What comes from a socket, until a moment; then it raises TimeoutError.
+
+    Args:
+        sock: connected, TLS included.
+        timeout_s: from now on, for everything; None for no limit.
+    """
+
+    def __init__(self, sock: Any, timeout_s: float | None) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """As http.client asks a socket for what it reads from."""
+        return io.BufferedReader(self)
+
+    def be_patient(self, timeout_s: float) -> None:
+        """From now on the limit is one for each read."""
+        self._ends_at = None
+        self._sock.settimeout(timeout_s)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        if self._ends_at is not None:
+            left_s = self._ends_at - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("The deadline of this answer has passed.")
+            self._sock.settimeout(left_s)
+        return cast("int | None", self._raw.readinto(buffer))
+
+    def fileno(self) -> int:
+        return int(self._raw.fileno())
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Connection(HTTPConnection):
+    """A connection of urllib3 that takes its timeouts for deadlines."""
+
+    _wait: weakref.ref[_Wait] | None = None  # the answer holds it, and closes it when it goes
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.settimeout(self.timeout)  # `_new_conn` left what remained for the handshake
+
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
+        if self.is_closed:
+            self.connect()
+        if body is not None:
+            self.timeout = SEND_TIMEOUT_S  # until the answer is waited for
+        super().request(method, url, body, *args, **options)
+
+    def response_class(  # type: ignore[override]  # called as the class would be
+        self, sock: Any, *args: Any, **options: Any
+    ) -> http.client.HTTPResponse:
+        """How http.client makes an answer: its head is read next."""
+        wait = _Wait(sock, self.timeout)
+        self._wait = weakref.ref(wait)
+        return http.client.HTTPResponse(cast("socket.socket", wait), *args, **options)
+
+    def be_patient(self, timeout_s: float) -> None:
+        """The body of the last answer has a timeout for each read, and no deadline."""
+        if self._wait is not None and (wait := self._wait()) is not None:
+            wait.be_patient(timeout_s)
+
+    def _new_conn(self) -> socket.socket:
+        """Each address in turn, with its share of the time that is left."""
+        ends_at = time.monotonic() + (self.timeout or SEND_TIMEOUT_S)
+        try:
+            found = socket.getaddrinfo(self.host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, cast("socket.gaierror", error)) from error
+        failure: OSError = OSError("the host has no address")
+        for place, (family, kind, protocol, _, address) in enumerate(found):
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0:
+                failure = TimeoutError()
+                break
+            sock = socket.socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(left_s / (len(found) - place))
+                if self.source_address:
+                    sock.bind(self.source_address)
+                sock.connect(address)
+            except OSError as error:
+                sock.close()
+                failure = error
+                continue
+            sock.settimeout(max(ends_at - time.monotonic(), 0.001))  # for the TLS handshake
+            return sock
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, f"Connection to {self.host} timed out.") from failure
+        raise NewConnectionError(self, f"Failed to establish a new connection: {failure}") from failure
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same with TLS."""
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
+def applied_to(manager: urllib3.PoolManager) -> urllib3.PoolManager:
+    """The manager, whose connections keep deadlines from now on.
+
+    Args:
+        manager: one that has no pool yet.
+    """
+    manager.pool_classes_by_scheme = _POOLS
+    return manager
+
+
+def streamed(response: urllib3.BaseHTTPResponse, timeout_s: float) -> None:
+    """Let the body of an answer take its time, as long as it gets on.
+
+    Args:
+        response: its head was read, on a connection of this module.
+        timeout_s: for one read of the body.
+    """
+    if isinstance(connection := response.connection, _Connection):
+        connection.be_patient(timeout_s)
+
+
+class Adapter(HTTPAdapter):
+    """What carries the requests of b2sdk."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """As `HTTPAdapter` does."""
+        super().init_poolmanager(*args, **options)
+        applied_to(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """As `HTTPAdapter` does."""
+        return applied_to(super().proxy_manager_for(proxy, **options))

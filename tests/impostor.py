@@ -1,0 +1,127 @@
+"""A server in B2's place, for what the emulator does not do: it answers as a script says, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+Answer = Callable[[bytes], bytes | Iterable[bytes]]
+
+
+class Impostor:
+    """Answers each request, whatever it is, with what a script says: bytes at once, or one by one as they come.
+
+    Args:
+        tls: speaks TLS with this context.
+        pause_s: between the pieces of an answer that comes in pieces.
+        listener: a socket that listens already.
+    """
+
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, pause_s: float = 0.1, listener: socket.socket | None = None
+    ) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.script: Answer = lambda request: self.http(404)
+        self._tls = tls
+        self._pause_s = pause_s
+        self.rest_after_s = 0.0
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http{'s' if tls else ''}://{'localhost' if tls else '127.0.0.1'}:{self.port}"
+        threading.Thread(target=self._run, daemon=True).start()
+
+    @staticmethod
+    def http(status: int, body: bytes = b"", **headers: str | None) -> bytes:
+        """An answer that ends its connection; a header that is None is left out."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        fields = {"Content-Length": str(len(body)), "Connection": "close", **given}
+        lines = [f"{name}: {value}" for name, value in fields.items() if value is not None]
+        return "\r\n".join([f"HTTP/1.1 {status} X", *lines, "", ""]).encode() + body
+
+    def asked(self, part: bytes) -> int:
+        """How many requests held this."""
+        return sum(part in request for request in self.requests)
+
+    def close(self) -> None:
+        """Stop listening."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._answer, args=[client], daemon=True).start()
+
+    def _answer(self, plain: socket.socket) -> None:
+        with suppress(OSError), plain:  # a client that leaves early is part of the tests
+            client = self._tls.wrap_socket(plain, server_side=True) if self._tls else plain
+            with client:
+                request = self._read(client)
+                if not request:
+                    return
+                self.requests.append(request)
+                answer = self.script(request)
+                if isinstance(answer, bytes):
+                    client.sendall(answer)
+                    return
+                for piece in answer:
+                    client.sendall(piece)
+                    time.sleep(self._pause_s)
+
+    def _read(self, client: socket.socket) -> bytes:
+        request = client.recv(65536)
+        head, _, body = request.partition(b"\r\n\r\n")
+        length = next(
+            (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
+        )
+        if len(body) < length:
+            time.sleep(self.rest_after_s)
+        blocks = [body]
+        while length > sum(map(len, blocks)) and (block := client.recv(1024 * 1024)):
+            blocks.append(block)
+        return request[: len(request) - len(body)] + b"".join(blocks)
+
+
+def header(request: bytes, name: str) -> str:
+    """A header of a request; empty when it has none of this name."""
+    start = f"{name}: ".lower()
+    lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    return next((line[len(start) :] for line in lines if line.lower().startswith(start)), "")
+
+
+def login(server: Impostor, **changes: Any) -> bytes:
+    """The body of a login that leads to this server."""
+    storage = {
+        "apiUrl": server.url,
+        "downloadUrl": server.url,
+        "s3ApiUrl": server.url,
+        "absoluteMinimumPartSize": 5_000_000,
+        "recommendedPartSize": 100_000_000,
+        "allowed": {"buckets": None, "capabilities": ["listBuckets"], "namePrefix": None},
+        **changes,
+    }
+    body = {"accountId": "a", "authorizationToken": "canary-token", "apiInfo": {"storageApi": storage}}
+    return json.dumps(body).encode()
+
+
+def download_headers(**changes: str | None) -> dict[str, Any]:
+    """What B2 sends with a file, for `Impostor.http`."""
+    return {
+        "Content_Type": "text/plain",
+        "X_Bz_File_Id": "4_z",
+        "X_Bz_Content_Sha1": "none",
+        "X_Bz_Upload_Timestamp": "1500000000000",
+        **changes,
+    }
