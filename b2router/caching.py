@@ -108,7 +108,12 @@ def policy(rules: Iterable[CacheRule], name: str, max_age_s: int) -> CachePolicy
         max_age_s: what holds where no rule matches, in seconds.
     """
     found = (rule for rule in rules if matches(rule.match, name) and (not rule.hashed or _is_hashed(name)))
-    return next(found, None) or CachePolicy(max_age_s=max_age_s)
+    return next(found, None) or _usual(max_age_s)
+
+
+@lru_cache(maxsize=64)
+def _usual(max_age_s: int) -> CachePolicy:
+    return CachePolicy(max_age_s=max_age_s)
 
 
 def matches(pattern: str, name: str) -> bool:
