@@ -97,7 +97,7 @@ def test_a_pdf_is_meant_to_be_shown(visit: Visit) -> None:
     assert told == {
         "content-type": "application/pdf",
         "content-disposition": 'inline; filename="reading-group-autumn.pdf"',
-        "content-security-policy": None,
+        "content-security-policy": "frame-ancestors 'self'",
     }
     assert answer.headers["x-content-type-options"] == "nosniff"
     if page.evaluate("navigator.pdfViewerEnabled"):
