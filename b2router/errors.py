@@ -54,6 +54,7 @@ class Problem:
         hint: the next action.
         layer: where the value came from, such as "environment variable BACKBLAZE_REALM"; empty when it came from
             nowhere.
+        path: where the value stands, or would stand, in that layer; for tools that point at it.
     """
 
     code: str
@@ -61,6 +62,7 @@ class Problem:
     message: str
     hint: str
     layer: str = ""
+    path: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         source = f" [from {self.layer}]" if self.layer else ""

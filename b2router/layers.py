@@ -1,0 +1,144 @@
+"""What one place says, and how places are laid on each other; pure. Used by `sources`, `environments`, `inheritance`
+and `declaration`.
+
+Every value keeps where it was written, so that an error can name that place however far the value has travelled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["ENVIRONMENT_PREFIX", "NESTING", "Layer", "Path", "Written", "merge", "written"]
+
+ENVIRONMENT_PREFIX = "BACKBLAZE_"
+NESTING = "__"
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Values from one place.
+
+    Attributes:
+        name: what to call the place, such as "BACKBLAZE_CONFIG" or the path of a file.
+        values: nested dicts, as that place gave them.
+        kind: "file", "settings", "dotenv", "secrets" or "environment".
+    """
+
+    name: str
+    values: Mapping[str, Any] = field(repr=False)
+    kind: str
+
+    def locate(self, path: Path) -> str:
+        """Where in this layer a value stands, in the words of whoever has to mend it."""
+        if self.kind == "environment":
+            return f"environment variable {_variable(path, os.environ)}"
+        if self.kind == "dotenv":
+            return f"{self.name}, variable {(ENVIRONMENT_PREFIX + NESTING.join(path)).upper()}"
+        if self.kind == "secrets":
+            return f"secrets directory {self.name}, file {NESTING.join(path)}"
+        keys = "".join(f"[{part!r}]" for part in path)
+        return f"{self.name}{keys}" if self.kind == "settings" else f"file {self.name}, {'.'.join(path)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value, and where it was written.
+
+    Attributes:
+        value: for an object a dict of further `Written`, else the value itself.
+        layer: the layer that it comes from; of a merged object, the highest one.
+        path: where it stands in that layer.
+    """
+
+    value: Any = field(repr=False)
+    layer: Layer
+    path: Path
+
+    @property
+    def place(self) -> str:
+        """Where it was written, in the words of whoever has to mend it."""
+        return self.layer.locate(self.path)
+
+    @property
+    def parts(self) -> dict[str, Written]:
+        """What an object is made of; empty for any other value."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    def plain(self) -> Any:
+        """The value as plain dicts, without places."""
+        return {key: part.plain() for key, part in self.parts.items()} if isinstance(self.value, dict) else self.value
+
+    def source(self, path: Path) -> tuple[Layer, Path]:
+        """The layer that a value below this one comes from, and where it stands, or would stand, in that layer."""
+        here = self
+        for index, key in enumerate(path):
+            if key not in here.parts:
+                return here.layer, (*here.path, *path[index:])
+            here = here.parts[key]
+        return here.layer, here.path
+
+    def without(self, *keys: str) -> Written:
+        """The same object without some of its keys."""
+        return Written({key: part for key, part in self.parts.items() if key not in keys}, self.layer, self.path)
+
+
+Replaces = Callable[[Path, Written, Written], bool]
+
+
+def written(layer: Layer) -> Written:
+    """The values of a layer, each with its place."""
+
+    def plant(value: Any, path: Path) -> Written:
+        if isinstance(value, Mapping):
+            value = {str(key): plant(part, (*path, str(key))) for key, part in value.items()}
+        return Written(value, layer, path)
+
+    return plant(layer.values, ())
+
+
+def is_another_kind(path: Path, low: Written, high: Written) -> bool:
+    """Whether a value is one whole: a permission always, a delivery or account_info when its kind changes."""
+    match path:
+        case ("account_info",):
+            return _kind(high, "kind") not in (None, _kind(low, "kind") or "cache")
+        case ("profiles", _, "permission") | ("defaults", "permission"):
+            return True
+        case ("profiles", _, "delivery") | ("defaults", "delivery"):
+            return _kind(high, "mode") not in (None, _kind(low, "mode") or "proxy")
+    return False
+
+
+def merge(low: Written, high: Written, *, replaces: Replaces = is_another_kind, path: Path = ()) -> Written:
+    """Lay one value over another: objects are merged key by key, any other value wins as it is.
+
+    Args:
+        low: what is there.
+        high: what is laid over it.
+        replaces: whether an object at a path replaces another one instead of being merged with it.
+        path: where the two stand in the configuration.
+    """
+    if not isinstance(low.value, dict) or not isinstance(high.value, dict) or replaces(path, low, high):
+        return high
+    parts = dict(low.parts)
+    for key, part in high.parts.items():
+        parts[key] = merge(parts[key], part, replaces=replaces, path=(*path, key)) if key in parts else part
+    return Written(parts, high.layer, high.path)
+
+
+def _kind(value: Written, key: str) -> Any:
+    return value.parts[key].value if key in value.parts else None
+
+
+def _variable(path: Path, environ: Mapping[str, str]) -> str:
+    """The environment variable that holds the value at a path; a JSON variable holds all below it."""
+    names = {name.upper(): name for name in environ}
+    for length in range(len(path), 0, -1):
+        name = (ENVIRONMENT_PREFIX + NESTING.join(path[:length])).upper()
+        if name in names:
+            return names[name]
+    return (ENVIRONMENT_PREFIX + NESTING.join(path)).upper()
