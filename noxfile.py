@@ -7,7 +7,7 @@
     python3 noxfile.py demo -- --check
 
 Nothing has to be installed first: without nox, this file puts nox and uv into `.nox/` and starts again
-there. Who has nox may as well say `nox -s tests`. Only `format` and `constraints` write what git keeps.
+there. Who has nox may as well say `nox -s tests`. Only `format`, `schema` and `constraints` write what git keeps.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 CONSTRAINTS = ROOT / "constraints.txt"
+SCHEMA = ROOT / "schemas" / "b2router-1.schema.json"
 OLDEST_PYTHON = (3, 11)
 
 
@@ -218,6 +219,28 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def schema(session: nox.Session) -> None:
+    """Write the JSON Schema and the settings reference; with `-- --check`, compare, and let other tools judge them."""
+    install(session, "--editable", ".[yaml]", *group("schema"))
+    published = SCHEMA.relative_to(ROOT)
+    session.run("b2router", "schema", "-o", str(published), *session.posargs)
+    session.run("python", "docs/reference.py", *session.posargs)
+    examples = sorted(path for path in (ROOT / "examples/deployment").iterdir() if path.suffix != ".md")
+    files = [str(path.relative_to(ROOT)) for path in examples]
+    session.run("b2router", "validate", *files)
+    session.run("check-jsonschema", "--check-metaschema", str(published))
+    session.run("check-jsonschema", "--schemafile", str(published), *files)
+    toml = [file for file in files if file.endswith(".toml")]
+    session.run("taplo", "check", "--schema", SCHEMA.as_uri(), *toml)
+    if shutil.which("npx"):
+        ajv = ["npx", "--yes", "--package", "ajv-cli@5", "ajv", "validate", "--spec=draft2020", "--strict=true"]
+        data = [option for file in files if file not in toml for option in ("-d", file)]
+        session.run(*ajv, "-s", str(published), *data, external=True)
+    else:
+        session.warn("SKIPPED: ajv in strict mode, for want of npx (Debian, Ubuntu: apt-get install npm)")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the manual into docs/_build/html; a warning is an error."""
     install(session, "--editable", ".[yaml]", *group("docs"))
@@ -259,6 +282,7 @@ def package(session: nox.Session) -> None:
     with session.chdir(clean):  # away from the source, which a flat layout would import instead
         session.run(python, "-I", "-c", INSTALLED, external=True)
         session.run(str(clean / "bin" / "b2router"), "--version", external=True)
+        session.run(python, "-I", "-c", CARRIED, external=True)
     session.log(f"{wheel.name} holds {len(package_files())} files of b2router/ and works installed")
 
 
@@ -271,10 +295,19 @@ for name in b2router.__all__:
 """
 
 
+CARRIED = """
+import importlib.resources
+from b2router import schema
+carried = importlib.resources.files("b2router") / "schemas" / schema.NAME
+assert carried.read_text() == schema.text(), "the wheel carries another schema than its models make"
+"""
+
+
 def package_files() -> set[str]:
-    """What the wheel has to hold: every file of the package."""
+    """What the wheel has to hold: every file of the package, and the schemas."""
     files = (path for path in (ROOT / "b2router").rglob("*") if path.is_file())
-    return {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
+    package = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
+    return package | {f"b2router/schemas/{path.name}" for path in (ROOT / "schemas").iterdir()}
 
 
 @nox.session

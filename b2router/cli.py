@@ -5,10 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from b2router import __version__
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from b2router.validation import Verdict
+
+__all__ = ["command_parser", "main"]
+
+SCHEMA = """\
+Prints the JSON Schema of deployment files, for editors and for tools that validate without b2router.
+Exit code: 0, or 1 when --check finds a file that is missing or not current, or 2 when it cannot be read or written.
+"""
+
+VALIDATE = """\
+Validates deployment files: every rule of the configuration and the isolation proof, as a file stands and in each
+environment that it declares. Application keys and other secrets may be missing: they come from a layer above.
+Exit code: 0 when every file is valid, 1 when one is not, 2 when one cannot be read or the command makes no sense.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,9 +40,93 @@ def main(argv: Sequence[str] | None = None) -> int:
         from b2router.emulator.__main__ import main as emulator
 
         return emulator(words[1:])
+    parser = command_parser()
+    options = parser.parse_args(words)
+    return _validate(options) if options.command == "validate" else _schema(options)
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """What the command understands; the emulator's own words apart."""
     parser = argparse.ArgumentParser("b2router", description="Files in Backblaze B2, served to whom they are for.")
     parser.add_argument("--version", action="version", version=f"b2router {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("emulator", help="run a B2 on this machine, for development and tests", add_help=False)
-    parser.parse_args(words)
+    schema = commands.add_parser("schema", help="print the JSON Schema of deployment files", description=SCHEMA)
+    schema.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there instead")
+    schema.add_argument("--check", action="store_true", help="write nothing: say whether FILE is the current schema")
+    validate = commands.add_parser("validate", help="validate deployment files", description=VALIDATE)
+    validate.add_argument("files", nargs="+", metavar="FILE", help="a .toml, .yaml or .json file; - is standard input")
+    validate.add_argument(
+        "--format", choices=("text", "json", "github"), default="text", help="how to print; github: annotations"
+    )
+    validate.add_argument(
+        "--environment",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="validate in this environment only; can be repeated",
+    )
+    validate.add_argument(
+        "--input", choices=("toml", "yaml", "json"), help="the language, where the file's name does not say it"
+    )
+    validate.add_argument("--resolved", action="store_true", help="show what every profile has in the end, and whence")
+    return parser
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from b2router import schema
+
+    published, file = schema.text(), options.output
+    if file is None:
+        if options.check:
+            print("b2router: --check compares a file: name it with -o.", file=sys.stderr)
+            return 2
+        print(published, end="")
+        return 0
+    try:
+        if not options.check:
+            file.write_text(published)
+        elif not file.exists() or file.read_text() != published:
+            print(f"{file} is not the current schema; write it with: b2router schema -o {file}", file=sys.stderr)
+            return 1
+    except (OSError, UnicodeError) as error:
+        print(f"b2router: {file}: {getattr(error, 'strerror', None) or type(error).__name__}.", file=sys.stderr)
+        return 2
     return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from b2router import findings
+
+    verdicts: list[Verdict] = []
+    unreadable: list[str] = []
+    for name in options.files:
+        try:
+            verdicts.append(_judge(name, options.input, options.environment))
+        except ValueError as error:
+            unreadable.append(f"{name}: {error}")
+    printed = findings.PRINTERS[options.format](verdicts, resolved=options.resolved)
+    if printed:
+        print(printed)
+    for message in unreadable:
+        print(f"b2router: {message}", file=sys.stderr)
+    return 2 if unreadable else int(any(verdict.findings for verdict in verdicts))
+
+
+def _judge(name: str, form: str | None, environments: Sequence[str]) -> Verdict:
+    """What there is to say about a file; a ValueError says why it cannot be read."""
+    from b2router import documents
+    from b2router.validation import judge
+
+    try:
+        text = (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode()
+        form = form or (documents.guess(text) if name == "-" else documents.form_of(name))
+        if form is None:
+            raise ValueError(f"expected a file that ends with one of {', '.join(documents.FORMS)}; or say --input.")
+        return judge("<stdin>" if name == "-" else name, text, form, environments)
+    except OSError as error:
+        raise ValueError(f"{error.strerror or type(error).__name__}.") from None
+    except UnicodeDecodeError:
+        raise ValueError("expected text in UTF-8.") from None
+    except ImportError:
+        raise ValueError("YAML needs PyYAML: pip install 'b2router[yaml]'.") from None

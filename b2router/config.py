@@ -30,7 +30,7 @@ from b2router.modes import (
     RedirectDelivery,
 )
 from b2router.sharing import AccountInfo, CacheAccountInfo, MemoryAccountInfo, SqliteAccountInfo
-from b2router.values import Model, Name, Realm, error_at, is_loopback, located
+from b2router.values import SEGMENTS, Model, Name, Realm, error_at, is_loopback, located
 
 __all__ = [
     "AccelDelivery",
@@ -58,6 +58,13 @@ __all__ = [
 
 DEFAULT_ACCOUNT = "default"
 
+_OWNER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z]+(_[A-Za-z0-9]+)*$"
+_FILE_INFO_KEY = r"[A-Za-z0-9_.`~!#$%^&*'|+-]{1,50}"
+
+# What a schema can say of the gate for names: whole segments, none of them "." or "..", no control characters. Any
+# engine for regular expressions takes it: no look-around.
+_LOCATION_PATTERN = r"^(?:(?:[^/.\x00-\x1f\x7f]|\.[^/.\x00-\x1f\x7f]|\.\.[^/\x00-\x1f\x7f])[^/\x00-\x1f\x7f]*/)*$"
+
 
 class Account(Model):
     """One application key of a B2 account."""
@@ -73,19 +80,24 @@ class Account(Model):
 class BucketProfile(Model):
     """One bucket, or a part of it, and its rules. Limits of names: B2 documentation, "Buckets" and "Files"."""
 
-    bucket: str = Field(min_length=6, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")
+    bucket: str = Field(
+        min_length=6,
+        max_length=63,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$",
+        json_schema_extra={"not": {"type": "string", "pattern": "^[Bb]2-"}},
+    )
     """The bucket's name in B2."""
     account: Name = DEFAULT_ACCOUNT
     """Which of `accounts` the bucket is reached with; "default" is the key at the top level."""
-    location: str = ""
+    location: str = Field(default="", json_schema_extra={"pattern": _LOCATION_PATTERN})
     """Key prefix inside the bucket that belongs to this profile, such as "invoices/"; empty is the whole bucket."""
-    route: str | None = None
+    route: Annotated[str, Field(json_schema_extra={"pattern": f"^{SEGMENTS}$"})] | None = None
     """URL prefix under the include, such as "b2s/"; without one, the site does not serve these files."""
     permission: Permission | None = None
     """Who may read; without one, nobody may."""
     on_denied: Literal["login", "403", "404"] = "login"
     """What the others get: the login page (signed-in visitors: 403), 403, or 404 to hide what exists."""
-    owner: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*\.[A-Za-z_]\w*\.[A-Za-z]+(_[A-Za-z0-9]+)*$")
+    owner: str | None = Field(default=None, pattern=_OWNER_PATTERN)
     """The model field whose row owns a file, as "app.Model.field"; a file that no row names is not found."""
     delivery: Delivery = ProxyDelivery()
     """How the bytes reach the browser."""
@@ -108,7 +120,11 @@ class BucketProfile(Model):
     """Other policies for files with certain names; the first rule that matches counts, else `max_age_s`."""
     frames: Frames = "same-origin"
     """Which pages may show a file in a frame: "same-origin", "deny", "any", or the site's own and a list of origins."""
-    file_info: dict[str, str] = Field(default_factory=dict, max_length=50)
+    file_info: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=50,
+        json_schema_extra={"propertyNames": {"type": "string", "pattern": f"^{_FILE_INFO_KEY}$"}},
+    )
     """File information that B2 stores with every upload, such as {"b2-content-language": "de"}."""
 
     _name: str = PrivateAttr(default="")
@@ -160,9 +176,7 @@ class BucketProfile(Model):
     @field_validator("route")
     @classmethod
     def _route_is_a_path(cls, value: str | None) -> str | None:
-        if value is not None and (
-            not re.fullmatch(r"(?:[A-Za-z0-9._~-]+/)+", value) or {".", ".."} & set(value.split("/"))
-        ):
+        if value is not None and not re.fullmatch(SEGMENTS, value):
             raise PydanticCustomError(
                 "route", "expected URL segments of letters, digits and -._~ that end with '/', such as 'b2s/'"
             )
@@ -172,7 +186,7 @@ class BucketProfile(Model):
     @classmethod
     def _file_info_fits_b2(cls, value: dict[str, str]) -> dict[str, str]:
         for key in value:
-            if not re.fullmatch(r"[A-Za-z0-9_.`~!#$%^&*'|+-]{1,50}", key):
+            if not re.fullmatch(_FILE_INFO_KEY, key):
                 raise PydanticCustomError("file_info", "expected keys of 1 to 50 characters that an HTTP header allows")
         if sum(len(key.encode()) + len(text.encode()) for key, text in value.items()) > 2048:
             raise PydanticCustomError("file_info", "expected at most 2,048 bytes of keys and values together")
@@ -221,7 +235,9 @@ class BackblazeConfig(Model):
     """Secret of the application key of the account "default"."""
     realm: Realm = "production"
     """Realm of the account "default": "production", or the address of another B2."""
-    accounts: dict[Name, Account] = Field(default_factory=dict)
+    accounts: dict[Name, Account] = Field(
+        default_factory=dict, json_schema_extra={"properties": {DEFAULT_ACCOUNT: False}}
+    )
     """Further application keys, by name."""
     profiles: dict[Name, BucketProfile] = Field(min_length=1)
     """The bucket profiles, by name; every name is also an alias."""

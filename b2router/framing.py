@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 __all__ = ["Frames", "headers"]
 
 
+_HOST = r"(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\]"
+_ORIGIN = rf"https?://(?:{_HOST})(?::[0-9]{{1,5}})?"
+
+
 def _origin(value: str) -> str:
-    host = r"(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\]"
-    if not re.fullmatch(rf"https?://(?:{host})(?::[0-9]{{1,5}})?", value):
+    if not re.fullmatch(_ORIGIN, value):
         raise PydanticCustomError(
             "origin",
             "expected scheme and host in lower case, such as 'https://partner.example' or "
@@ -22,13 +25,16 @@ def _origin(value: str) -> str:
     return value
 
 
+_Origin = Annotated[str, AfterValidator(_origin), WithJsonSchema({"type": "string", "pattern": f"^{_ORIGIN}$"})]
+
+
 def _kind(value: Any) -> str | None:
     return "word" if isinstance(value, str) else "origins" if isinstance(value, (list, tuple)) else None
 
 
 Frames = Annotated[
     Annotated[Literal["same-origin", "deny", "any"], Tag("word")]
-    | Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], Field(min_length=1), Tag("origins")],
+    | Annotated[tuple[_Origin, ...], Field(min_length=1), Tag("origins")],
     Discriminator(
         _kind,
         custom_error_type="frames",

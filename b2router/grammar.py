@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from b2router.values import Model
@@ -30,6 +30,17 @@ def _permission_word(value: str) -> str:
         "expected public, authenticated, staff, superuser, group:NAME, perm:app.codename "
         "or the dotted path of a callable",
     )
+
+
+_WORD_SCHEMA = {
+    "type": "string",
+    "anyOf": [
+        {"enum": list(PERMISSION_WORDS)},
+        {"type": "string", "pattern": r"^group:[\s\S]+$"},
+        {"type": "string", "pattern": r"^perm:[^\s.:]+\.[^\s.:]+$"},
+        {"type": "string", "pattern": r"^[^\s.:0-9][^\s.:]*(?:\.[^\s.:0-9][^\s.:]*)+$"},
+    ],
+}
 
 
 class AnyOf(Model):
@@ -65,7 +76,7 @@ def _permission_kind(value: Any) -> str | None:
 
 
 Permission = Annotated[
-    Annotated[str, AfterValidator(_permission_word), Tag("word")]
+    Annotated[str, AfterValidator(_permission_word), WithJsonSchema(_WORD_SCHEMA), Tag("word")]
     | Annotated[AnyOf, Tag("any")]
     | Annotated[AllOf, Tag("all")]
     | Annotated[Not, Tag("not")],

@@ -69,7 +69,7 @@ def _complete(
 
 def _parents(own: Written, name: str, problems: list[Problem]) -> list[str]:
     extends = own.parts.get(EXTENDS)
-    if extends is None:
+    if extends is None or extends.value is None:
         return []
     named = [extends.value] if isinstance(extends.value, str) else extends.value
     if isinstance(named, list | tuple) and all(isinstance(parent, str) for parent in named):

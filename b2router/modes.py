@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from b2router.values import Model, WebAddress, is_loopback, located
+from b2router.values import SEGMENTS, Model, WebAddress, is_loopback, located
 
 __all__ = [
     "AccelDelivery",
@@ -43,7 +43,7 @@ class RedirectDelivery(Model):
 
 
 def _internal_location(value: str) -> str:
-    if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)+", value) or {".", ".."} & set(value.split("/")):
+    if not re.fullmatch(f"/{SEGMENTS}", value):
         raise PydanticCustomError(
             "internal", "expected a path of letters, digits and -._~ that begins and ends with '/', such as '/_b2/'"
         )
@@ -55,13 +55,18 @@ class AccelDelivery(Model):
 
     mode: Literal["accel"]
     """The site answers nginx, by X-Accel-Redirect; the bytes do not pass its process."""
-    internal: Annotated[str, AfterValidator(_internal_location)] = "/_b2/"
+    internal: Annotated[
+        str, AfterValidator(_internal_location), WithJsonSchema({"type": "string", "pattern": f"^/{SEGMENTS}$"})
+    ] = "/_b2/"
     """The internal location of nginx, as `manage.py b2router nginx` prints it; the site can have no page below it."""
+
+
+_BEFORE_NAME = r"(?:(?:[A-Za-z0-9._~-]|\{bucket\})+/|\{location\})*"
 
 
 def _path(value: str) -> str:
     """A template of paths that no two names share: the name is last, and whole segments stand before it."""
-    known = re.fullmatch(r"(?:(?:[A-Za-z0-9._~-]|\{bucket\})+/|\{location\})*\{name\}", value) is not None
+    known = re.fullmatch(rf"{_BEFORE_NAME}\{{name\}}", value) is not None
     once = value.count("{bucket}") <= 1 and value.count("{location}") <= 1
     if not known or not once or {".", ".."} & set(value.replace("{location}", "").split("/")):
         raise PydanticCustomError(
@@ -85,7 +90,11 @@ class DirectDelivery(Model):
     """Addresses point at B2."""
     base_url: WebAddress
     """B2's download host for the account, such as "https://f004.backblazeb2.com"."""
-    path: Annotated[str, AfterValidator(_direct_path)] = "file/{bucket}/{location}{name}"
+    path: Annotated[
+        str,
+        AfterValidator(_direct_path),
+        WithJsonSchema({"type": "string", "pattern": rf"^{_BEFORE_NAME}\{{location\}}\{{name\}}$"}),
+    ] = "file/{bucket}/{location}{name}"
     """What follows it: {bucket}, and {location}{name}, which B2 needs whole, at the end."""
 
 
@@ -107,7 +116,9 @@ class CdnDelivery(Model):
     """Addresses point at the CDN."""
     base_url: WebAddress
     """Where the CDN is, such as "https://cdn.example.com/"."""
-    path: Annotated[str, AfterValidator(_path)] = "{location}{name}"
+    path: Annotated[
+        str, AfterValidator(_path), WithJsonSchema({"type": "string", "pattern": rf"^{_BEFORE_NAME}\{{name\}}$"})
+    ] = "{location}{name}"
     """What follows it, as the CDN maps it to the bucket: {bucket}, {location}, and {name}, with which it ends."""
     signing: CdnSigning | None = None
     """How addresses are signed, so that the CDN hands out nothing else; without it, they are open to anyone."""

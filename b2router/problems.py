@@ -92,8 +92,8 @@ def _shown(path: Path, values: Any) -> str:
     found = values
     for part in path:
         found = found[int(part)] if isinstance(found, (list, tuple)) else found.get(part)
-    harmless = len(path) > 2 and path[0] == "profiles" and path[2] in _SHOWN
-    if not harmless or not isinstance(found, (str, int)) or _holds_secret(found, values):
+    harmless = len(path) > 2 and path[0] == "profiles" and path[2] in _SHOWN and isinstance(found, str)
+    if not (harmless or isinstance(found, (int, float))) or _holds_secret(found, values):
         return ""
     return f"found {found!r}; "
 

@@ -7,10 +7,10 @@ from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-__all__ = ["NAMED_REALMS", "Model", "Name", "Realm", "WebAddress", "error_at", "is_loopback", "located"]
+__all__ = ["NAMED_REALMS", "SEGMENTS", "Model", "Name", "Realm", "WebAddress", "error_at", "is_loopback", "located"]
 
 NAMED_REALMS = ("production", "staging")
 """Realms that b2sdk knows by name, but for "dev", whose plain http would carry the key in clear."""
@@ -26,6 +26,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(?:_[a-z0-9]+)*
 """Lower case, digits, single underscores: so that `__` in an environment variable can only be a separator."""
 
 
+SEGMENTS = r"(?:(?:\.?[A-Za-z0-9_~-]|\.\.[A-Za-z0-9._~-])[A-Za-z0-9._~-]*/)+"
+"""Pattern of URL segments that each end with "/", none of them "." or ".."; without look-around, for any engine."""
+
+
 def is_loopback(host: str | None) -> bool:
     """Whether a host name or address means this machine."""
     try:
@@ -39,7 +43,7 @@ def _web_address(value: str) -> str:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        usable = usable and not (parts.query or parts.fragment or re.search(r"[\s\\<>\"@]", value))
+        usable = usable and not re.search(r"[\x00-\x20\x7f\s\\<>\"@?#]", value)
     except ValueError:
         usable = False
     if not usable:
@@ -49,7 +53,13 @@ def _web_address(value: str) -> str:
     return value if value.endswith("/") else value + "/"
 
 
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+_AUTHORITY = r"""([^\s\\<>"@?#/:\[\]]+|\[[^\s\\<>"@?#/\[\]]+\])(:[0-9]*)?"""
+WEB_ADDRESS_PATTERN = rf"""^[Hh][Tt][Tt][Pp][Ss]?://{_AUTHORITY}(/[^\s\\<>"@?#]*)?$"""
+"""What a schema can say of a web address; ports and the insides of hosts are looked at by the validator."""
+
+WebAddress = Annotated[
+    str, AfterValidator(_web_address), WithJsonSchema({"type": "string", "pattern": WEB_ADDRESS_PATTERN})
+]
 
 
 def _realm(value: str) -> str:
@@ -64,7 +74,13 @@ def _realm(value: str) -> str:
     return address
 
 
-Realm = Annotated[str, AfterValidator(_realm)]
+Realm = Annotated[
+    str,
+    AfterValidator(_realm),
+    WithJsonSchema(
+        {"type": "string", "anyOf": [{"enum": list(NAMED_REALMS)}, {"type": "string", "pattern": WEB_ADDRESS_PATTERN}]}
+    ),
+]
 
 
 def error_at(code: str, loc: tuple[str | int, ...], text: str) -> InitErrorDetails:

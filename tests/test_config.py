@@ -73,6 +73,18 @@ def test_a_profile_knows_its_name() -> None:
             id="CDN address with a login",
         ),
         pytest.param(
+            {"permission": "public", "delivery": {"mode": "direct", "base_url": "https://f004.example.com?"}},
+            "delivery.direct.base_url",
+            "web_address",
+            id="address with an empty query",
+        ),
+        pytest.param(
+            {"permission": "public", "delivery": {"mode": "direct", "base_url": "\x01https://f004.example.com"}},
+            "delivery.direct.base_url",
+            "web_address",
+            id="address after a control character",
+        ),
+        pytest.param(
             {"permission": "public", "delivery": {"mode": "direct", "base_url": "https://f004.example.com/?token=x"}},
             "delivery.direct.base_url",
             "web_address",

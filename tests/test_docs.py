@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import tomllib
 from io import StringIO
@@ -20,6 +21,7 @@ from django.core.management import call_command, load_command_class
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
+from b2router.cli import command_parser
 from b2router.config import BackblazeConfig
 from b2router.settings import Layer, build
 
@@ -54,6 +56,8 @@ def run_console(example: Any) -> None:
             assert f"def {verb}(" in (ROOT / "noxfile.py").read_text(), verb
         if words[:3] == ["python", "manage.py", "b2router"]:
             run_manage(words[3 : words.index(">")] if ">" in words else words[3:])
+        if words[:1] == ["b2router"] and words[1] in ("schema", "validate"):
+            command_parser().parse_args(words[1:])
         if words[:1] == ["b2router"] and words[1] == "emulator":
             options = [word for word in words if word.startswith("--")]
             source = (ROOT / "b2router" / "emulator" / "__main__.py").read_text()
@@ -115,6 +119,11 @@ def test_what_the_page_shows_works(page: Path, settings: Any) -> None:
 def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_reference_is_made_from_the_models() -> None:
+    made = subprocess.run([sys.executable, ROOT / "docs/reference.py", "--check"], capture_output=True, text=True)
+    assert (made.returncode, made.stderr) == (0, "")
 
 
 def test_the_readme_is_short() -> None:
