@@ -30,6 +30,7 @@ from b2router.modes import (
     RedirectDelivery,
 )
 from b2router.sharing import AccountInfo, CacheAccountInfo, MemoryAccountInfo, SqliteAccountInfo
+from b2router.uploading import Upload
 from b2router.values import SEGMENTS, Model, Name, Realm, error_at, is_loopback, located
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "ProxyDelivery",
     "RedirectDelivery",
     "SqliteAccountInfo",
+    "Upload",
     "is_loopback",
     "missing_key",
 ]
@@ -126,6 +128,8 @@ class BucketProfile(Model):
         json_schema_extra={"propertyNames": {"type": "string", "pattern": f"^{_FILE_INFO_KEY}$"}},
     )
     """File information that B2 stores with every upload, such as {"b2-content-language": "de"}."""
+    upload: Upload = Upload()
+    """How files are cut and sent to B2."""
 
     _name: str = PrivateAttr(default="")
 

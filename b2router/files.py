@@ -17,6 +17,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.core.files.base import File
+from django.core.files.utils import FileProxyMixin
 
 from b2router import operations
 from b2router.b2.download import BLOCK_BYTES, Download
@@ -309,10 +310,12 @@ def upload_source(content: File[Any]) -> tuple[IO[bytes], int | None, str | None
         content.seek(0)
     if isinstance(content.read(0), str):
         return cast("IO[bytes]", _Encoded(content)), None, None
+    reads_as_wrapped = getattr(type(content), "read", None) is FileProxyMixin.read  # else the class changes the bytes
+    stream = cast("IO[bytes]", content.file if reads_as_wrapped else content)
     try:
-        return cast("IO[bytes]", content), content.size, None
+        return stream, content.size, None
     except (AttributeError, OSError):
-        return cast("IO[bytes]", content), None, None
+        return stream, None, None
 
 
 class _Encoded(io.RawIOBase):

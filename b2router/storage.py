@@ -307,6 +307,7 @@ class B2Storage(VersionedStorage):
             file_info=profile.file_info,
             size_bytes=size_bytes,
             path=path,
+            how=profile.upload,
         )
         operations.count_in(stored.size_bytes)
         place.metadata.saved(key, stored)

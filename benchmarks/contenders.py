@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import large, paths, servers, small
+from benchmarks import large, paths, saving, servers, small
 from benchmarks.environments import python_with
 from benchmarks.figures import Metric, Sample, Who
 from benchmarks.processes import BenchmarkError, Child, environment
@@ -44,11 +44,13 @@ class Measurement:
         section: its name on the command line.
         metrics: the lines of the table that it fills.
         probe: warms the server up and makes ready to measure it.
+        workers: of the server; None for as many as the plan says.
     """
 
     section: str
     metrics: tuple[Metric, ...]
     probe: Callable[[Running, Stage], Probe]
+    workers: int | None = None
 
 
 MEASUREMENTS = (
@@ -56,13 +58,14 @@ MEASUREMENTS = (
     Measurement(large.DOWNLOAD, large.DOWN_METRICS, large.Download),
     Measurement(large.UPLOAD, large.UP_METRICS, large.Upload),
     Measurement(paths.NAME, paths.METRICS, paths.SmallFiles),
+    Measurement(saving.NAME, saving.METRICS, saving.Saving, workers=1),
 )
 METRICS = tuple(metric for measurement in MEASUREMENTS for metric in measurement.metrics)
 TABLES = {
     "Performance": tuple(metric for metric in METRICS if metric not in paths.METRICS),
     "Ways to a file": paths.METRICS,
 }
-DOWN, ALL = {small.NAME, large.DOWNLOAD}, {small.NAME, large.DOWNLOAD, large.UPLOAD}
+DOWN, ALL = {small.NAME, large.DOWNLOAD}, {small.NAME, large.DOWNLOAD, large.UPLOAD, saving.NAME}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Conten
 
 @contextmanager
 def _open_site(site: Site, server: str, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
-    with servers.run_site(stage, site, server, workers=stage.plan.workers) as running:
+    with servers.run_site(stage, site, server, workers=measurement.workers or stage.plan.workers) as running:
         yield measurement.probe(running, stage)
 
 
@@ -144,7 +147,8 @@ class _Script:
     def sample(self, number: int) -> Sample:
         stage = self._stage
         argv: list[str | Path] = [sys.executable, "-m", "benchmarks.plain_sdk", self._section]
-        argv += ["--large-file", stage.local_file, "--small-s", str(stage.plan.small_s)]
+        argv += ["--large-file", stage.local_file, "--medium-file", stage.medium_file]
+        argv += ["--small-s", str(stage.plan.small_s)]
         env = environment(
             PYTHONPATH=str(ROOT), BENCH_REALM=stage.emulator.url, BENCH_KEY_ID=stage.key_id, BENCH_KEY=stage.key
         )

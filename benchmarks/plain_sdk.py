@@ -16,7 +16,7 @@ from pathlib import Path
 
 from b2sdk.v3 import B2Api, Bucket, InMemoryAccountInfo
 
-from benchmarks import large, paths, small, usage
+from benchmarks import large, paths, saving, small, usage
 from benchmarks.figures import Metric, Sample
 from benchmarks.stage import LARGE, MIB, PUBLIC, SMALL
 
@@ -44,8 +44,9 @@ def main() -> None:
     """Measure one section, once."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--large-file", type=Path, required=True)
+    parser.add_argument("--medium-file", type=Path, required=True)
     parser.add_argument("--small-s", type=float, required=True)
-    parser.add_argument("section", choices=[small.NAME, paths.NAME, large.DOWNLOAD, large.UPLOAD])
+    parser.add_argument("section", choices=[small.NAME, paths.NAME, large.DOWNLOAD, large.UPLOAD, saving.NAME])
     options = parser.parse_args()
     api = B2Api(InMemoryAccountInfo())
     api.authorize_account(os.environ["BENCH_KEY_ID"], os.environ["BENCH_KEY"], os.environ["BENCH_REALM"])
@@ -58,8 +59,10 @@ def main() -> None:
         sample = _small(bucket, options.small_s, paths.RATE, paths.CPU)
     elif options.section == large.DOWNLOAD:
         sample = _download(bucket, options.large_file.stat().st_size)
-    else:
+    elif options.section == large.UPLOAD:
         sample = _upload(bucket, options.large_file)
+    else:
+        sample = _save(bucket, options.medium_file, options.large_file)
     print(json.dumps(sample))
 
 
@@ -100,6 +103,18 @@ def _upload(bucket: Bucket, path: Path) -> Sample:
         large.UP_SPEED.key: size_bytes / 1e6 / elapsed_s,
         large.UP_CPU.key: used_s * GIB / size_bytes,
         large.UP_MEMORY.key: mark.growth_bytes() / MIB,
+    }
+
+
+def _save(bucket: Bucket, medium: Path, large_file: Path) -> Sample:
+    """`upload_local_file` of the same files; its speed stands beside every source."""
+    bucket.upload_bytes(b"warm", "uploads/warm.bin")
+    found = _upload(bucket, medium)
+    return {
+        **{metric.key: found[large.UP_SPEED.key] for metric in saving.SPEEDS.values()},
+        saving.CPU.key: found[large.UP_CPU.key],
+        saving.MEMORY.key: found[large.UP_MEMORY.key],
+        saving.LARGE_SPEED.key: _upload(bucket, large_file)[large.UP_SPEED.key],
     }
 
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
 PUBLIC, MEMBERS, STAFF = "bench-public", "bench-members", "bench-staff"
 SMALL_BYTES = 1024
+MEDIUM_MIB = 200
 SMALL = tuple(f"small/{number}.txt" for number in range(16))
 LARGE = "large/file.bin"
 
@@ -62,12 +63,18 @@ class Stage:
         self.emulator = emulator
         self.key_id, self.key = key
         self.local_file = folder / "large.bin"
+        self.medium_file = folder / "medium.bin"
+        self.small_file = folder / "small.bin"
         self.api = B2Api(InMemoryAccountInfo())
         self.api.authorize_account(self.key_id, self.key, emulator.url)
 
     def calls(self) -> dict[str, int]:
         """B2 operations since the last reset, and how often each was called."""
         return dict(json.loads(request(self.emulator, "/_emulator/counts")[1])["calls"])
+
+    def classes(self) -> dict[str, int]:
+        """Price classes of the calls since the last reset, and how many there were of each."""
+        return dict(json.loads(request(self.emulator, "/_emulator/counts")[1])["classes"])
 
     def reset_calls(self) -> None:
         """Begin to count anew."""
@@ -94,9 +101,11 @@ class Stage:
     def fill(self) -> None:
         """Make the files and put them into the buckets."""
         block = secrets.token_bytes(MIB)
-        with self.local_file.open("wb") as file:
-            for number in range(self.plan.large_bytes // MIB):
-                file.write(number.to_bytes(8, "big") + block[8:])
+        sizes = {self.local_file: self.plan.large_bytes // MIB, self.medium_file: MEDIUM_MIB, self.small_file: 1}
+        for path, size_mib in sizes.items():
+            with path.open("wb") as file:
+                for number in range(size_mib):
+                    file.write(number.to_bytes(8, "big") + block[8:])
         bucket = self.api.get_bucket_by_name(PUBLIC)
         bucket.upload_local_file(str(self.local_file), LARGE, content_type="application/octet-stream")
         for name in SMALL:

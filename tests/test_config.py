@@ -207,3 +207,12 @@ def test_a_configuration_cannot_be_changed() -> None:
     config = BackblazeConfig.model_validate(profile())
     with pytest.raises(ValidationError):
         config.profiles["media"].permission = "public"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [{"part_bytes": 4_999_999}, {"part_bytes": 5_000_000_001}, {"threads": 0}, {"threads": 17}, {"resumes": True}],
+)
+def test_files_are_cut_as_b2_takes_them(upload: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        BucketProfile.model_validate({"bucket": "acme-media", "upload": upload})

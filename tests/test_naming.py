@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import re
 import threading
+import uuid
 from typing import Any
 
 import pytest
@@ -173,11 +174,12 @@ def test_hosts_that_share_a_cache_reserve_names_in_it(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(CacheShelf, "is_local", False)
     cache.clear()
+    bucket = ("realm", "account", uuid.uuid4().hex)  # locks are those of the host, other runs of this test included
     shelf = CacheShelf("default")
-    one = Reservations(("realm", "account", "bucket"), shelf)
+    one = Reservations(bucket, shelf)
     assert one.take("a.txt")
     monkeypatch.setattr(host_locks, "_host", host_locks._Host())  # another host
-    other = Reservations(("realm", "account", "bucket"), shelf)
+    other = Reservations(bucket, shelf)
     assert (other.take("a.txt"), other.take("b.txt")) == (False, True)
     one.give_back("a.txt")
     assert other.take("a.txt")

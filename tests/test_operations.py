@@ -155,8 +155,11 @@ def test_a_call_that_is_tried_again_counts_its_retries(records: list[Record], em
     assert calls(records) == emulator.calls()
 
 
-def test_parts_that_threads_send_belong_to_their_upload(records: list[Record], emulator: Emulator) -> None:
-    size = 17 * 1024 * 1024
+def test_parts_that_threads_send_belong_to_their_upload(
+    records: list[Record], configure: Configure, emulator: Emulator
+) -> None:
+    configure(staff={"upload": {"part_bytes": 5_000_000}})
+    size = 15_000_000
     put("staff", "large.bin", b"x" * size)
     (record,) = records
     assert record.calls["b2_upload_part"] == 3

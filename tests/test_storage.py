@@ -25,14 +25,15 @@ from django.test import override_settings
 
 from b2router import B2Storage, BackblazeConfig, django_storages, get_storage, storage_ref
 from b2router.b2.download import BLOCK_BYTES
-from b2router.b2.objects import PART_BYTES
 from b2router.emulator import Emulator
-from b2router.errors import CapExceeded, InvalidName, NotFound, NotServed, Refused, Unavailable
+from b2router.errors import CapExceeded, NotFound, NotServed, Refused, Unavailable
+from b2router.uploading import MIN_PART_BYTES as PART_BYTES
 from tests.conftest import Configure, forget
 
 
 @pytest.fixture
 def storage(configure: Configure) -> B2Storage:
+    configure(staff={"upload": {"part_bytes": PART_BYTES}})
     return get_storage("staff")
 
 
@@ -413,9 +414,15 @@ def test_an_impossible_name_reaches_nothing(name: str, storage: B2Storage, emula
     assert emulator.calls() == {}
 
 
-def test_a_name_with_a_backslash_cannot_be_written(storage: B2Storage) -> None:
-    with pytest.raises(InvalidName), storage.open("a\\b", "wb"):
-        pass
+def test_a_backslash_is_a_character_like_others(storage: B2Storage) -> None:
+    """save() makes a slash of it, as all of Django's storages do; files of such names exist in B2 all the same."""
+    with storage.open("a\\b", "wb") as file:
+        file.write(b"hello")
+    assert storage.open("a\\b").read() == b"hello"
+    assert storage.listdir("") == ([], ["a\\b"])
+    storage.delete("a\\b")
+    assert not storage.exists("a\\b")
+    assert storage.save("a\\b", text()) == "a/b"
 
 
 def test_max_length_is_kept(storage: B2Storage) -> None:

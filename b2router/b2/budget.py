@@ -114,8 +114,8 @@ class Budget:
 
 
 class UploadBudget(Budget):
-    """What an upload may take: as long as it gets on. Tries and seconds are those without any success; the threads that
-    send its parts share them."""
+    """What an upload may take: as long as it gets on. Tries and seconds are those without any success; each part of a
+    large file has its own."""
 
     def take_try(self) -> bool:
         """Whether there were not too many failures since the last success."""
@@ -136,6 +136,15 @@ class UploadBudget(Budget):
         """One failure more."""
         self._made += 1
 
+    def moved(self) -> None:
+        """Bytes left for B2: it has all its time again, and no further try."""
+        self.deadline = time.monotonic() + self.seconds
+
+    def of_call(self) -> Budget:
+        """What a call may take that is made on the way, such as one for an address: it is no success of the upload."""
+        limits = self.tries, self.max_pause_s, self.connect_timeout_s, self.read_timeout_s
+        return Budget(self.left_s, *limits, quota=self.quota)
+
 
 def of_request(limits: Limits) -> Budget:
     """What an answer to a visitor may take."""
@@ -148,7 +157,7 @@ def of_request(limits: Limits) -> Budget:
     )
 
 
-def of_upload(limits: Limits) -> Budget:
+def of_upload(limits: Limits) -> UploadBudget:
     """What an upload of the site's own code may take without getting on."""
     return UploadBudget(*_of_storage(limits, limits.storage_s))
 

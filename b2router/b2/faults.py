@@ -28,13 +28,15 @@ from b2router.errors import (
 
 __all__ = [
     "FAULTS",
-    "BusyUpload",
     "ForeignAnswer",
     "ForeignHost",
     "OutOfBudget",
     "UntrustedHost",
     "from_answer",
+    "from_upload",
+    "is_damaged",
     "is_expired",
+    "is_for_another_address",
     "is_untrusted",
     "of_connection",
     "refused",
@@ -75,14 +77,6 @@ class UntrustedHost(b2.B2Error):  # type: ignore[misc]
 
 class ForeignAnswer(b2.B2Error):  # type: ignore[misc]
     """Raised inside b2sdk's HTTP session when an error answer or a redirect is none of B2's."""
-
-
-class BusyUpload(b2.B2Error):  # type: ignore[misc]
-    """Raised inside b2sdk's HTTP session after B2 had no time for an upload, and the wait that it asked for is over."""
-
-    def should_retry_upload(self) -> bool:
-        """How b2sdk asks whether another upload address may be tried."""
-        return True
 
 
 FAULTS: dict[type[Exception], type[B2RouterError]] = {
@@ -126,7 +120,6 @@ FAULTS: dict[type[Exception], type[B2RouterError]] = {
     transport.DecodeError: UnexpectedAnswer,
     # busy, away, or on the way
     OutOfBudget: Unavailable,
-    BusyUpload: Unavailable,
     b2.TransientErrorMixin: Unavailable,
     b2.TooManyRequests: Unavailable,
     b2.MaxRetriesExceeded: Unavailable,
@@ -236,6 +229,33 @@ def from_answer(status: int, body: bytes, retry_after: str | None, content_type:
         case _:
             kind = UnexpectedAnswer
     return _made(kind, f"HTTP status {status}" + (f", {code}" if code else ""), retry_after_s(retry_after))
+
+
+def from_upload(status: int, body: bytes, retry_after: str | None, content_type: str) -> B2RouterError:
+    """What an error answer of B2 to an upload means; see `from_answer`."""
+    if is_damaged(status, body):
+        return BackendError("B2 received other bytes than were sent. Look at proxies in between, and at the disk.")
+    if status in (404, 416):
+        return _made(UnexpectedAnswer, f"HTTP status {status}", None)
+    if status == 400 and (code := _code(body)):
+        return _made(BackendError, f"HTTP status 400, {code}", None)
+    return from_answer(status, body, retry_after, content_type)
+
+
+def is_damaged(status: int, body: bytes) -> bool:
+    """Whether B2 received other bytes than were sent. Source: recorded traffic; the code is that of any bad request."""
+    return status == 400 and b"sha1 did not match" in body.lower()
+
+
+def is_for_another_address(status: int, body: bytes) -> bool:
+    """Whether an upload that was refused so may succeed at another address, or after a while. A token that B2 no longer
+    takes is one for uploads, and comes with each address.
+
+    Source: B2 documentation, "Uploading files", error handling.
+    """
+    if status == 400:
+        return is_damaged(status, body) or _code(body) in ("auth_token_limit", "bad_bucket_id")
+    return is_expired(status, body) or status in (408, 429) or status >= 500
 
 
 def is_expired(status: int, body: bytes) -> bool:

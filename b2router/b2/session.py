@@ -1,8 +1,8 @@
 """One application key's connection with B2, for a process: logs in on first use, unless another process has, and again
 when B2 says so.
 
-`for_account` is what `download` and `objects` begin with. Downloads use the token with a connection pool of our own;
-everything else goes through b2sdk's `B2Api`, which shares the same login.
+`for_account` is what `download` and `objects` begin with. Bytes of files use connection pools of our own; all the rest
+goes through b2sdk's `B2Api`, which shares the same login.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from b2sdk.v3 import AuthInfoCache, B2Api, B2HttpApiConfig, Bucket, InMemoryAcco
 
 from b2router.b2 import budget, faults, wire
 from b2router.b2.account_info import Authorisation, SharedLogin, due_at
+from b2router.b2.addresses import Hosts
 from b2router.b2.circuit import Circuit, Kind
 from b2router.config import Account, Limits, MemoryAccountInfo, missing_key
 from b2router.errors import B2RouterError, BackendError, ConfigError, Refused
@@ -101,9 +102,10 @@ class Session:
             ),
         )
         self.api.session.authorize_automatically = self._renew_for_sdk
-        uploads = self.api.services.upload_manager
-        uploads._thread_pool = _InContext(uploads._thread_pool)  # b2sdk's threads know no budget by themselves
+        copies = self.api.services.copy_manager
+        copies._thread_pool = _InContext(copies._thread_pool)  # b2sdk's threads know no budget by themselves
         self._pool = wire.connections(account.realm)
+        self.uploads = Hosts(account.realm)
 
     @property
     def account(self) -> Account:
@@ -117,6 +119,7 @@ class Session:
         """Close the kept connections; a later call opens others."""
         self._http.close()
         self._pool.clear()
+        self.uploads.close()
 
     def login(self) -> Login:
         """The login in force; the first caller logs in, the others wait for it.

@@ -1,4 +1,4 @@
-"""What B2 said about one file version: read from the headers of a download; asked by delivery and storage."""
+"""What B2 said about one file version, to a download or an upload; asked by delivery and storage."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import unquote_plus
 
 from b2router.errors import UnexpectedAnswer
 
-__all__ = ["StoredFile", "from_headers"]
+__all__ = ["StoredFile", "from_answer", "from_headers", "from_version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,50 @@ def from_headers(key: str, headers: Mapping[str, str]) -> StoredFile:
         )
     except (KeyError, ValueError, OverflowError, OSError):
         raise UnexpectedAnswer("A download was answered without the headers that B2 sends.") from None
+
+
+def from_answer(key: str, answer: Mapping[str, Any]) -> StoredFile:
+    """Read what B2 answers when a file is complete, as a download would tell it.
+
+    Args:
+        key: of the file.
+        answer: of b2_upload_file, b2_finish_large_file or b2_get_file_info.
+    Raises:
+        UnexpectedAnswer: what answered did not speak B2.
+    Source: B2 documentation, "b2_upload_file", response.
+    """
+    try:
+        sha1 = str(answer["contentSha1"])
+        info = {str(name).lower(): str(text) for name, text in answer["fileInfo"].items()}
+        return StoredFile(
+            key=key,
+            file_id=str(answer["fileId"]),
+            size_bytes=int(answer["contentLength"]),
+            content_type=str(answer["contentType"] or ""),
+            sha1=sha1 if re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
+            uploaded_at=datetime.fromtimestamp(int(answer["uploadTimestamp"]) / 1000, tz=UTC),
+            content_encoding=info.get("b2-content-encoding"),
+            info={name: text for name, text in info.items() if not name.startswith("b2-")},
+        )
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, OSError):
+        raise UnexpectedAnswer("An upload was answered without the facts that B2 sends.") from None
+
+
+def from_version(key: str, version: Any) -> StoredFile:
+    """Read what b2sdk says about a file version.
+
+    Args:
+        key: of the file.
+        version: b2sdk's `FileVersion`.
+    """
+    return from_answer(
+        key,
+        {
+            "fileId": version.id_,
+            "contentLength": version.size,
+            "contentType": version.content_type,
+            "contentSha1": version.content_sha1,
+            "uploadTimestamp": version.upload_timestamp,
+            "fileInfo": version.file_info,
+        },
+    )

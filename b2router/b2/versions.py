@@ -14,9 +14,9 @@ from typing import Any
 from b2sdk.v3.exception import FileNotPresent
 
 from b2router.b2 import budget
-from b2router.b2.objects import bucket_for, stored_from_upload
+from b2router.b2.objects import bucket_for
 from b2router.b2.place import Place
-from b2router.b2.stored import StoredFile
+from b2router.b2.stored import StoredFile, from_version
 from b2router.errors import NotFound
 
 __all__ = ["FileVersion", "copy_to", "delete_newest", "list_versions", "purge", "restore"]
@@ -122,12 +122,12 @@ def copy_to(place: Place, version: StoredFile, target: Place, key: str) -> Store
     session = target.session
     with bucket_for(session, target.bucket, "upload", budget.of_upload(session.limits), is_own=True) as bucket:
         if version.size_bytes <= COPY_BYTES:
-            return stored_from_upload(key, bucket.copy(version.file_id, key))
+            return from_version(key, bucket.copy(version.file_id, key))
         options: dict[str, Any] = {
             "source_content_type": version.content_type,
             "source_file_info": dict(version.info),
         }
-        return stored_from_upload(key, bucket.copy(version.file_id, key, length=version.size_bytes, **options))
+        return from_version(key, bucket.copy(version.file_id, key, length=version.size_bytes, **options))
 
 
 def _delete(place: Place, key: str, file_id: str) -> None:

@@ -1,7 +1,7 @@
 """How requests travel to B2: to hosts of the realm only, within the budget, without redirects; used by `session`.
 
-b2sdk takes its HTTP session from here. Downloads take a connection pool, which trusts certificates and uses proxies as
-b2sdk's requests do.
+b2sdk takes its HTTP session from here. Downloads and uploads take a connection pool each, which trusts certificates and
+uses proxies as b2sdk's requests do.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["BudgetedHttp", "check_address", "connections", "reached_b2", "timeou
 logger = logging.getLogger("b2router.b2")
 
 POOL_CONNECTIONS = 64
-"""Kept connections to the download host; more are opened when needed, and closed after use."""
+"""Kept connections to a host; more are opened when needed, and closed after use."""
 
 USER_AGENT = f"b2router/{__version__}"
 
@@ -72,8 +72,7 @@ class BudgetedHttp(requests.Session):
         limit = budget.current() or budget.Budget()
         if not limit.take_try():
             raise faults.OutOfBudget
-        is_upload = hasattr(options.get("data"), "read")
-        options |= {"timeout": timeout(limit, is_upload=is_upload), "allow_redirects": False, "auth": _as_it_is}
+        options |= {"timeout": timeout(limit), "allow_redirects": False, "auth": _as_it_is}
         is_retry = limit.is_retry
         try:
             response = super().request(method, url, **options)
@@ -91,7 +90,7 @@ class BudgetedHttp(requests.Session):
         operations.count_call(url, is_retry=is_retry)
         limit.failed() if response.status_code >= 400 else limit.succeeded()
         if response.status_code in (408, 429) or response.status_code >= 500:
-            _look_at_wait(response, limit, is_upload=is_upload)
+            _look_at_wait(response, limit)
         elif response.status_code >= 300 and not _is_of_b2(response):
             raise faults.ForeignAnswer
         if url.endswith("/b2_authorize_account"):
@@ -134,11 +133,16 @@ def check_address(address: str, realm: str) -> None:
         raise UnexpectedAnswer("B2 answered with the address of a host that is not part of the realm.")
 
 
-def connections(realm: str) -> urllib3.PoolManager:
-    """Kept connections for downloads."""
+def connections(realm: str, hosts: int = 4) -> urllib3.PoolManager:
+    """Kept connections to B2's hosts.
+
+    Args:
+        realm: whose they are.
+        hosts: to how many of them connections are kept; those that were used longest ago go first.
+    """
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
     options: dict[str, Any] = {
-        "num_pools": 4,
+        "num_pools": hosts,
         "maxsize": POOL_CONNECTIONS,
         "retries": False,
         "headers": {"User-Agent": USER_AGENT},
@@ -174,18 +178,10 @@ def _is_of_b2(response: requests.Response) -> bool:
     return is_error and faults.speaks_b2(response.content, response.headers.get("Content-Type", ""))
 
 
-def _look_at_wait(response: requests.Response, limit: budget.Budget, *, is_upload: bool) -> None:
-    """End a call that b2sdk would try again, when there is no room for it: b2sdk sleeps for as long as it is told.
-
-    An upload that B2 has no time for is what b2sdk does not try again, and has to: after a wait, at another address.
-    A busy upload host is left for another at once.
-    """
+def _look_at_wait(response: requests.Response, limit: budget.Budget) -> None:
+    """End a call that b2sdk would try again, when there is no room for it: b2sdk sleeps for as long as it is told."""
     wait_s = faults.retry_after_s(response.headers.pop("Retry-After", None))
     what = f"HTTP status {response.status_code}"
-    if response.status_code == 429 and is_upload:
-        raise faults.BusyUpload if limit.pause(wait_s) else faults.OutOfBudget(wait_s, what)
-    if is_upload:
-        return
     if not limit.has_room(wait_s):
         raise faults.OutOfBudget(wait_s, what)
     if wait_s is not None:

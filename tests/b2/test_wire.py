@@ -73,7 +73,7 @@ def test_an_upload_address_that_leads_elsewhere_gets_nothing(server: Impostor, m
         return server.http(200, login(server, allowed=bound) if is_login else elsewhere.encode())
 
     server.script = script
-    with pytest.raises(UnexpectedAnswer, match="ForeignHost"):
+    with pytest.raises(UnexpectedAnswer, match="not part of the realm"):
         objects.upload(misled, "acme-x", "k", io.BytesIO(b"x"), content_type="a/b", file_info={}, size_bytes=1)
 
 
@@ -192,11 +192,22 @@ def test_an_upload_that_gets_on_may_take_its_time() -> None:
     assert not limit.take_try()
 
 
-def test_the_threads_of_an_upload_know_its_budget(session: Session) -> None:
-    pool = session.api.services.upload_manager._thread_pool
+def test_the_threads_of_a_copy_in_parts_know_its_budget(session: Session) -> None:
+    pool = session.api.services.copy_manager._thread_pool
     with budget.limited(budget.of_upload(Limits())) as limit:
         assert pool.submit(budget.current).result() is limit
     assert pool.submit(budget.current).result() is None
+
+
+def test_bytes_that_leave_give_an_upload_its_time_again_and_no_try() -> None:
+    limit = budget.UploadBudget(seconds=0.2, tries=1)
+    time.sleep(0.25)
+    assert not limit.take_try()
+    limit.moved()
+    assert limit.take_try()
+    limit.failed()
+    limit.moved()
+    assert not limit.take_try()
 
 
 def test_a_forked_process_begins_anew(emulator: Emulator) -> None:
