@@ -123,7 +123,8 @@ class VersionedStorage(Storage):
 
         target = type(self)(to) if to is not None else self
         target._writable()
-        place, found, there = self._place(), self._stat(name), target._place()
+        place, there = self._place(), target._place()
+        found = self._now(name)  # what is remembered could be an older version than the one that `move` deletes
         is_one_account = place.session is there.session
         if not is_one_account or target.profile.naming == "content_hash":
             with self.open(name) as file:
@@ -140,11 +141,15 @@ class VersionedStorage(Storage):
     def move(self, name: str, new_name: str, *, to: str | None = None) -> str:
         """Copy a file, then delete it here, as the profile's `on_delete` says. If that fails, both are there.
 
+        A file that gets the place it has, as under `overwrite`, stays there with one version more.
+
         Args, Returns, Raises: see `copy`; `ReadOnly` also when the files of this profile are not to be changed.
         """
         self._writable()
         made_name = self.copy(name, new_name, to=to)
-        self.delete(name)
+        target = type(self)(to) if to is not None else self
+        if (target._place().metadata.owner, target._key(made_name)) != (self._place().metadata.owner, self._key(name)):
+            self.delete(name)  # else the copy has its place already
         return made_name
 
     def _writable(self) -> None:
@@ -191,3 +196,11 @@ class VersionedStorage(Storage):
         with budget.limited(budget.of_storage_call(place.session.limits)):
             file = place.file(key)
             return file.remembered or file.look()
+
+    def _now(self, name: str) -> StoredFile:
+        """What B2 says, whatever is remembered; one call."""
+        from b2router.b2 import budget
+
+        key, place = self._key(name), self._place()
+        with budget.limited(budget.of_storage_call(place.session.limits)):
+            return place.file(key).look()
