@@ -18,6 +18,7 @@ from b2router.router import current_router
 
 if TYPE_CHECKING:
     from b2router.b2.place import Place
+    from b2router.b2.reservations import Reservations
     from b2router.b2.stored import StoredFile
     from b2router.b2.versions import FileVersion
     from b2router.config import BucketProfile
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["VersionedStorage"]
 
 
-_reserved: ContextVar[list[str] | None] = ContextVar("b2router_reserved", default=None)
+_reserved: ContextVar[list[tuple[Reservations, str]] | None] = ContextVar("b2router_reserved", default=None)
 
 
 class VersionedStorage(Storage):
@@ -160,27 +161,26 @@ class VersionedStorage(Storage):
 
     @contextmanager
     def _reserving(self) -> Iterator[None]:
-        """Names that are found free inside stay reserved until the end."""
-        reserved: list[str] = []
+        """Names that are found free inside stay reserved until the end. To give them back takes no login: there may be
+        none any more."""
+        reserved: list[tuple[Reservations, str]] = []
         token = _reserved.set(reserved)
         try:
             yield
         finally:
             _reserved.reset(token)
-            if reserved:
-                held = self._place().reservations
-                for key in reserved:
-                    held.give_back(key)
+            for held, key in reserved:
+                held.give_back(key)
 
     def _is_reserved(self, name: str) -> bool:
         """Reserve a name for the save that goes on; False when another one has it. Outside of a save, nothing is."""
         reserved = _reserved.get()
         if reserved is None:
             return True
-        key = self._key(name)
-        if not self._place().reservations.take(key):
+        key, held = self._key(name), self._place().reservations
+        if not held.take(key):
             return False
-        reserved.append(key)
+        reserved.append((held, key))
         return True
 
     def _place(self) -> Place:
