@@ -71,7 +71,7 @@ class VersionedStorage(Storage):
             ReadOnly: the profile's files are not to be changed.
             BackendError: B2 refused or failed.
         """
-        from b2router.b2 import download, versions
+        from b2router.b2 import versions
 
         self._writable()
         place, key = self._place(), self._key(name)
@@ -79,7 +79,7 @@ class VersionedStorage(Storage):
             versions.restore(place, key)
             place.metadata.forget(key)
             return
-        found = download.stat_version(place.session, key, version)
+        found = place.version(key, version).look()
         place.metadata.saved(key, versions.copy_to(place, found, place, key))
 
     @operations.of_storage

@@ -75,6 +75,19 @@ def test_a_version_is_of_its_file_and_of_no_other(storage: B2Storage) -> None:
         )
 
 
+def test_a_version_is_of_its_bucket_and_of_no_other(storage: B2Storage) -> None:
+    """Two profiles may have a file of one name, and B2 tells the name alone."""
+    write(storage, b"secret")
+    (other,) = storage.versions("a.txt")
+    public = get_storage("public")
+    public.save("a.txt", ContentFile(b"for all"))
+    with pytest.raises(NotFound):
+        public.open("a.txt", version=other.id)
+    with pytest.raises(NotFound):
+        public.restore("a.txt", version=other.id)
+    assert read(public) == b"for all"
+
+
 def test_a_version_cannot_be_written(storage: B2Storage) -> None:
     write(storage, b"one")
     with pytest.raises(ValueError, match="only be read"):
