@@ -75,12 +75,13 @@ class VersionedStorage(Storage):
 
         self._writable()
         place, key = self._place(), self._key(name)
-        if version is None:
-            versions.restore(place, key)
-            place.metadata.forget(key)
-            return
-        found = place.version(key, version).look()
-        place.metadata.saved(key, versions.copy_to(place, found, place, key))
+        with place.metadata.changing(key):
+            if version is None:
+                versions.restore(place, key)
+                place.metadata.changed(key)
+                return
+            found = place.version(key, version).look()
+            place.metadata.saved(key, versions.copy_to(place, found, place, key))
 
     @operations.of_storage
     def purge(self, name: str, *, keep_newest: bool = False) -> int:
@@ -99,9 +100,10 @@ class VersionedStorage(Storage):
 
         self._writable()
         place, key = self._place(), self._key(name)
-        count = versions.purge(place, key, keep_newest=keep_newest)
-        if not keep_newest:
-            place.metadata.deleted(key)
+        with place.metadata.changing(key):
+            count = versions.purge(place, key, keep_newest=keep_newest)
+            if not keep_newest:
+                place.metadata.deleted(key)
         return count
 
     @operations.of_storage
@@ -135,7 +137,8 @@ class VersionedStorage(Storage):
         with target._reserving():
             made_name = target.get_available_name(new_name)
             key = target._key(made_name)
-            there.metadata.saved(key, versions.copy_to(place, found, there, key))
+            with there.metadata.changing(key):
+                there.metadata.saved(key, versions.copy_to(place, found, there, key))
         return made_name
 
     @operations.of_storage
