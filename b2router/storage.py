@@ -111,16 +111,17 @@ class B2Storage(VersionedStorage):
 
         self._writable()
         key, place = self._key(name), self._place()
-        match self.profile.on_delete:
-            case "hide":
-                objects.hide(place.session, place.bucket, key)
-                place.metadata.deleted(key)
-            case "version":
-                versions.delete_newest(place, key)
-                place.metadata.forget(key)
-            case "purge":
-                versions.purge(place, key)
-                place.metadata.deleted(key)
+        with place.metadata.changing(key):
+            match self.profile.on_delete:
+                case "hide":
+                    objects.hide(place.session, place.bucket, key)
+                    place.metadata.deleted(key)
+                case "version":
+                    versions.delete_newest(place, key)
+                    place.metadata.changed(key)
+                case "purge":
+                    versions.purge(place, key)
+                    place.metadata.deleted(key)
 
     @operations.of_storage
     def exists(self, name: str) -> bool:
@@ -298,17 +299,18 @@ class B2Storage(VersionedStorage):
 
         profile, key = self.profile, self._key(name)
         place = current_router().place(profile)
-        stored = objects.upload(
-            place.session,
-            place.bucket,
-            key,
-            source,
-            content_type=declared_type or content_types.of_name(name),
-            file_info=profile.file_info,
-            size_bytes=size_bytes,
-            path=path,
-            how=profile.upload,
-        )
+        with place.metadata.changing(key):
+            stored = objects.upload(
+                place.session,
+                place.bucket,
+                key,
+                source,
+                content_type=declared_type or content_types.of_name(name),
+                file_info=profile.file_info,
+                size_bytes=size_bytes,
+                path=path,
+                how=profile.upload,
+            )
         operations.count_in(stored.size_bytes)
         place.metadata.saved(key, stored)
 

@@ -18,6 +18,7 @@ from b2router.router import current_router
 
 if TYPE_CHECKING:
     from b2router.b2.place import Place
+    from b2router.b2.reservations import Reservations
     from b2router.b2.stored import StoredFile
     from b2router.b2.versions import FileVersion
     from b2router.config import BucketProfile
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["VersionedStorage"]
 
 
-_reserved: ContextVar[list[str] | None] = ContextVar("b2router_reserved", default=None)
+_reserved: ContextVar[list[tuple[Reservations, str]] | None] = ContextVar("b2router_reserved", default=None)
 
 
 class VersionedStorage(Storage):
@@ -70,16 +71,17 @@ class VersionedStorage(Storage):
             ReadOnly: the profile's files are not to be changed.
             BackendError: B2 refused or failed.
         """
-        from b2router.b2 import download, versions
+        from b2router.b2 import versions
 
         self._writable()
         place, key = self._place(), self._key(name)
-        if version is None:
-            versions.restore(place, key)
-            place.metadata.forget(key)
-            return
-        found = download.stat_version(place.session, key, version)
-        place.metadata.saved(key, versions.copy_to(place, found, place, key))
+        with place.metadata.changing(key):
+            if version is None:
+                versions.restore(place, key)
+                place.metadata.changed(key)
+                return
+            found = place.version(key, version).look()
+            place.metadata.saved(key, versions.copy_to(place, found, place, key))
 
     @operations.of_storage
     def purge(self, name: str, *, keep_newest: bool = False) -> int:
@@ -98,9 +100,10 @@ class VersionedStorage(Storage):
 
         self._writable()
         place, key = self._place(), self._key(name)
-        count = versions.purge(place, key, keep_newest=keep_newest)
-        if not keep_newest:
-            place.metadata.deleted(key)
+        with place.metadata.changing(key):
+            count = versions.purge(place, key, keep_newest=keep_newest)
+            if not keep_newest:
+                place.metadata.deleted(key)
         return count
 
     @operations.of_storage
@@ -123,7 +126,8 @@ class VersionedStorage(Storage):
 
         target = type(self)(to) if to is not None else self
         target._writable()
-        place, found, there = self._place(), self._stat(name), target._place()
+        place, there = self._place(), target._place()
+        found = self._now(name)  # what is remembered could be an older version than the one that `move` deletes
         is_one_account = place.session is there.session
         if not is_one_account or target.profile.naming == "content_hash":
             with self.open(name) as file:
@@ -133,18 +137,23 @@ class VersionedStorage(Storage):
         with target._reserving():
             made_name = target.get_available_name(new_name)
             key = target._key(made_name)
-            there.metadata.saved(key, versions.copy_to(place, found, there, key))
+            with there.metadata.changing(key):
+                there.metadata.saved(key, versions.copy_to(place, found, there, key))
         return made_name
 
     @operations.of_storage
     def move(self, name: str, new_name: str, *, to: str | None = None) -> str:
         """Copy a file, then delete it here, as the profile's `on_delete` says. If that fails, both are there.
 
+        A file that gets the place it has, as under `overwrite`, stays there with one version more.
+
         Args, Returns, Raises: see `copy`; `ReadOnly` also when the files of this profile are not to be changed.
         """
         self._writable()
         made_name = self.copy(name, new_name, to=to)
-        self.delete(name)
+        target = type(self)(to) if to is not None else self
+        if (target._place().metadata.owner, target._key(made_name)) != (self._place().metadata.owner, self._key(name)):
+            self.delete(name)  # else the copy has its place already
         return made_name
 
     def _writable(self) -> None:
@@ -155,27 +164,26 @@ class VersionedStorage(Storage):
 
     @contextmanager
     def _reserving(self) -> Iterator[None]:
-        """Names that are found free inside stay reserved until the end."""
-        reserved: list[str] = []
+        """Names that are found free inside stay reserved until the end. To give them back takes no login: there may be
+        none any more."""
+        reserved: list[tuple[Reservations, str]] = []
         token = _reserved.set(reserved)
         try:
             yield
         finally:
             _reserved.reset(token)
-            if reserved:
-                held = self._place().reservations
-                for key in reserved:
-                    held.give_back(key)
+            for held, key in reserved:
+                held.give_back(key)
 
     def _is_reserved(self, name: str) -> bool:
         """Reserve a name for the save that goes on; False when another one has it. Outside of a save, nothing is."""
         reserved = _reserved.get()
         if reserved is None:
             return True
-        key = self._key(name)
-        if not self._place().reservations.take(key):
+        key, held = self._key(name), self._place().reservations
+        if not held.take(key):
             return False
-        reserved.append(key)
+        reserved.append((held, key))
         return True
 
     def _place(self) -> Place:
@@ -191,3 +199,11 @@ class VersionedStorage(Storage):
         with budget.limited(budget.of_storage_call(place.session.limits)):
             file = place.file(key)
             return file.remembered or file.look()
+
+    def _now(self, name: str) -> StoredFile:
+        """What B2 says, whatever is remembered; one call."""
+        from b2router.b2 import budget
+
+        key, place = self._key(name), self._place()
+        with budget.limited(budget.of_storage_call(place.session.limits)):
+            return place.file(key).look()

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import re
 import threading
+import time
 import uuid
 from typing import Any
 
@@ -21,8 +22,10 @@ from hypothesis import strategies as st
 from b2router import get_storage, naming
 from b2router.b2 import host_locks
 from b2router.b2.reservations import Reservations
+from b2router.b2.session import close_all
+from b2router.b2.shelves import CacheShelf
 from b2router.emulator import Emulator
-from b2router.errors import ReadOnly, Unavailable
+from b2router.errors import ReadOnly, Refused, Unavailable
 from tests.conftest import Configure
 
 HELLO = hashlib.sha256(b"hello").hexdigest()[:32]
@@ -170,8 +173,6 @@ def test_processes_that_save_one_name_all_keep_their_file(configure: Configure) 
 
 
 def test_hosts_that_share_a_cache_reserve_names_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from b2router.b2.shelves import CacheShelf
-
     monkeypatch.setattr(CacheShelf, "is_local", False)
     cache.clear()
     bucket = ("realm", "account", uuid.uuid4().hex)  # locks are those of the host, other runs of this test included
@@ -195,6 +196,43 @@ def test_a_save_that_fails_gives_the_name_back(configure: Configure, emulator: E
         storage.save("b.txt", ContentFile(b"x"))
     emulator.clear_faults()
     assert (storage.save("a.txt", ContentFile(b"x")), storage.save("b.txt", ContentFile(b"x"))) == ("a.txt", "b.txt")
+
+
+def test_a_save_that_loses_its_login_gives_the_name_back(configure: Configure, emulator: Emulator) -> None:
+    """To give it back must not take what has just failed."""
+    storage = get_storage("staff")
+    emulator.fail("b2_upload_file", code="bad_auth_token", times=100)
+    emulator.fail("b2_get_upload_url", code="bad_auth_token", times=100)
+    storage.exists("login")
+    emulator.fail("b2_authorize_account", code="unauthorized", times=100)
+    with pytest.raises(Refused):
+        storage.save("a.txt", ContentFile(b"x"))
+    emulator.clear_faults()
+    close_all()
+    assert storage.save("a.txt", ContentFile(b"x")) == "a.txt"
+
+
+def test_a_cache_that_says_no_to_everything_holds_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Redis and Memcached clients do that are told to ignore that their server is away."""
+    monkeypatch.setattr(CacheShelf, "is_local", False)
+    monkeypatch.setattr(cache, "add", lambda *_, **__: False, raising=False)
+    monkeypatch.setattr(cache, "get", lambda *_, **__: None, raising=False)
+    monkeypatch.setattr(CacheShelf, "_cache", cache)
+    held = Reservations(("realm", "account", "away"), CacheShelf("default"))
+    assert held.take("a.txt")
+    held.give_back("a.txt")
+
+
+def test_a_slow_cache_is_asked_for_names_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else two hosts could take one name for ten seconds after each slow answer."""
+    monkeypatch.setattr(CacheShelf, "is_local", False)
+    cache.clear()
+    shelf = CacheShelf("default")
+    one, other = (Reservations(("realm", "account", "slow"), shelf) for _ in range(2))
+    monkeypatch.setattr(shelf._health, "_failed_at", time.monotonic())
+    assert one.take("a.txt")
+    monkeypatch.setattr(host_locks, "_host", host_locks._Host())  # another host
+    assert (other.take("a.txt"), other.take("b.txt")) == (False, True)
 
 
 def test_without_a_place_for_locks_saving_goes_on(monkeypatch: pytest.MonkeyPatch, configure: Configure) -> None:

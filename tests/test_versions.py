@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
 
 from b2router import get_storage
+from b2router.b2.objects import upload
+from b2router.b2.session import Session
 from b2router.emulator import Emulator
 from b2router.errors import NotFound
 from b2router.storage import B2Storage
+from tests.b2.conftest import account
 from tests.conftest import Configure
 
 
@@ -69,6 +73,19 @@ def test_a_version_is_of_its_file_and_of_no_other(storage: B2Storage) -> None:
         get_storage("public").open(
             "other.txt", version="4_z0123456789abcdef01234567_f1_d20260101_m000000_c001_v0_t0_u0"
         )
+
+
+def test_a_version_is_of_its_bucket_and_of_no_other(storage: B2Storage) -> None:
+    """Two profiles may have a file of one name, and B2 tells the name alone."""
+    write(storage, b"secret")
+    (other,) = storage.versions("a.txt")
+    public = get_storage("public")
+    public.save("a.txt", ContentFile(b"for all"))
+    with pytest.raises(NotFound):
+        public.open("a.txt", version=other.id)
+    with pytest.raises(NotFound):
+        public.restore("a.txt", version=other.id)
+    assert read(public) == b"for all"
 
 
 def test_a_version_cannot_be_written(storage: B2Storage) -> None:
@@ -139,7 +156,7 @@ def test_b2_copies_within_an_account(configure: Configure, emulator: Emulator) -
     public.save("warm", ContentFile(b"x"))
     emulator.reset_counts()
     assert storage.copy(name, "b.pdf", to="public") == "b.pdf"
-    assert emulator.calls() == {"head": 1, "b2_copy_file": 1}, "one to see whether the name is free"
+    assert emulator.calls() == {"head": 2, "b2_copy_file": 1}, "one for the file, one to see whether the name is free"
     assert emulator.bytes_out() < 2000
     assert (public.size("b.pdf"), storage.exists(name)) == (50_000, True)
     assert read(public, "b.pdf") == b"hello" * 10_000
@@ -160,6 +177,38 @@ def test_a_moved_file_is_there_and_no_longer_here(configure: Configure) -> None:
     write(storage, b"one")
     assert storage.move("a.txt", "b.txt", to="public") == "b.txt"
     assert (storage.exists("a.txt"), read(public, "b.txt")) == (False, b"one")
+
+
+@pytest.mark.parametrize("on_delete", ["hide", "version", "purge"])
+def test_a_file_that_is_moved_to_its_own_place_stays(on_delete: str, configure: Configure) -> None:
+    configure(
+        staff={"naming": "overwrite", "on_delete": on_delete},
+        same={"bucket": "acme-staff", "naming": "overwrite", "permission": "staff"},
+    )
+    storage = get_storage("staff")
+    write(storage, b"one")
+    assert storage.move("a.txt", "a.txt") == "a.txt"
+    assert read(storage) == b"one"
+    assert storage.move("a.txt", "a.txt", to="same") == "a.txt"
+    assert read(storage) == b"one"
+
+
+def test_a_file_whose_content_names_it_has_one_place(configure: Configure) -> None:
+    configure(staff={"naming": "content_hash", "on_delete": "purge"})
+    storage = get_storage("staff")
+    name = storage.save("a.txt", ContentFile(b"one"))
+    assert storage.move(name, "a.txt") == name
+    assert read(storage, name) == b"one"
+
+
+def test_what_is_moved_is_the_file_and_not_what_is_remembered(configure: Configure, emulator: Emulator) -> None:
+    """With an older version copied, the newer would be lost with the deletion."""
+    configure(staff={"naming": "overwrite", "on_delete": "purge"})
+    storage = get_storage("staff")
+    write(storage, b"old")
+    upload(Session(account(emulator)), "acme-staff", "a.txt", BytesIO(b"new"), content_type="text/plain", file_info={})
+    assert storage.move("a.txt", "b.txt") == "b.txt"
+    assert read(storage, "b.txt") == b"new"
 
 
 def test_a_missing_file_is_neither_copied_nor_moved(configure: Configure, emulator: Emulator) -> None:

@@ -8,6 +8,8 @@ once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +18,19 @@ from b2router import operations
 from b2router.b2.session import Session
 from b2router.b2.shelves import CacheShelf, place
 from b2router.b2.stored import StoredFile
+from b2router.errors import BackendError
 
 __all__ = ["LOCAL_TTL_S", "NOTHING", "Known", "Metadata"]
 
 LOCAL_TTL_S = 10
 """The most that is remembered in a cache which is this process's own: it never hears of what others write."""
+
+UNSURE_S = 60
+"""For so long nothing is remembered of a file that was changed in a way that does not tell what it is now: whoever
+asked B2 before the change has its answer by then."""
+
+_UNSURE = [0]
+"""An entry that says nothing, and keeps others from adding what B2 said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,9 @@ class Metadata:
         """
         if self._shelf is None:
             return NOTHING
-        known = _read(key, self._shelf.get(self._place(key)))
+        known = self._entry(key)
+        if (known.stored and not self._ttl_s) or (known.is_missing and not self._missing_ttl_s):
+            known = NOTHING  # another profile of this bucket remembers it
         operations.note_cache("hit" if known.stored else "negative" if known.is_missing else "miss")
         return known
 
@@ -85,7 +97,8 @@ class Metadata:
             if stored.size_bytes != known.stored.size_bytes:  # one of the two answers was wrong
                 self._shelf.delete(self._place(key))
         elif stored.uploaded_at > known.stored.uploaded_at:
-            self._shelf.set(self._place(key), _written(stored), self._lasts(self._ttl_s))
+            if self._entry(key) == known:  # else this site has changed the file since B2 was asked
+                self._shelf.set(self._place(key), _written(stored), self._lasts(self._ttl_s))
         else:  # the newer version was deleted, or this answer is the older one: the next question decides
             self._shelf.delete(self._place(key))
 
@@ -103,30 +116,50 @@ class Metadata:
             self._shelf.add(self._place(key), [], self._lasts(self._missing_ttl_s))
 
     def saved(self, key: str, stored: StoredFile) -> None:
-        """This site has stored a file."""
-        if self._shelf is None:
+        """This site has stored a file; another process may have stored a newer version meanwhile."""
+        if self.shelf is None:
             return
-        if self._ttl_s:
-            self._shelf.set(self._place(key), _written(stored), self._lasts(self._ttl_s))
-        else:
-            self._shelf.delete(self._place(key))
+        if not self._ttl_s:
+            self.changed(key)
+            return
+        newest = self._entry(key).stored
+        if newest is None or newest.uploaded_at <= stored.uploaded_at:
+            self.shelf.set(self._place(key), _written(stored), self._lasts(self._ttl_s))
 
     def deleted(self, key: str) -> None:
         """This site has deleted a file. That is remembered, so that an answer from before changes nothing."""
-        if self._shelf is None:
+        if self.shelf is None:
             return
         if self._missing_ttl_s:
-            self._shelf.set(self._place(key), [], self._lasts(self._missing_ttl_s))
+            self.shelf.set(self._place(key), [], self._lasts(self._missing_ttl_s))
         else:
-            self._shelf.delete(self._place(key))
+            self.changed(key)
+
+    def changed(self, key: str) -> None:
+        """This site has changed a file, and B2 has to say what it is now."""
+        if self.shelf is not None:
+            self.shelf.set(self._place(key), _UNSURE, self._lasts(UNSURE_S))
+
+    @contextmanager
+    def changing(self, key: str) -> Iterator[None]:
+        """This site changes a file inside. If that fails, it may have been done all the same."""
+        try:
+            yield
+        except BackendError:
+            with suppress(BackendError):  # of a login that is lost too
+                self.changed(key)
+            raise
 
     def forget(self, key: str) -> None:
         """What is remembered about a file turned out to be wrong."""
         if self._shelf is not None:
             self._shelf.delete(self._place(key))
 
+    def _entry(self, key: str) -> Known:
+        return NOTHING if self.shelf is None else _read(key, self.shelf.get(self._place(key)))
+
     def _lasts(self, ttl_s: int) -> int:
-        return min(ttl_s, LOCAL_TTL_S) if self._shelf is not None and self._shelf.is_local else ttl_s
+        return min(ttl_s, LOCAL_TTL_S) if self.shelf is not None and self.shelf.is_local else ttl_s
 
     @property
     def owner(self) -> tuple[str, str, str]:

@@ -130,6 +130,7 @@ class PlacedVersion:
     """
 
     def __init__(self, place: Place, key: str, file_id: str) -> None:
+        self._place = place
         self._session = place.session
         self._key = key
         self._file_id = file_id
@@ -141,6 +142,7 @@ class PlacedVersion:
             NotFound: no such version of this file.
             BackendError: B2 refused or failed.
         """
+        self._check_bucket()
         return download.stat_version(self._session, self._key, self._file_id)
 
     def open(self, span: download.Span | None = None) -> download.Download:
@@ -149,4 +151,11 @@ class PlacedVersion:
         Raises:
             NotFound, RangeNotSatisfiable, BackendError: see `download.open_download`.
         """
+        self._check_bucket()
         return download.open_version(self._session, self._key, self._file_id, span)
+
+    def _check_bucket(self) -> None:
+        """B2 opens whatever an id names, in all buckets of the account, and answers with the name of the file alone. So
+        the id itself has to say that it is of this bucket. Source: B2 documentation, "Files", its ids."""
+        if not self._file_id.startswith(f"4_z{self._session.bucket(self._place.bucket).id_}_"):
+            raise NotFound("B2 has no such version of this file.")

@@ -35,10 +35,15 @@ class Reservations:
         name = place("name", *self._owner, key)
         if not host_locks.take(name):
             return False
-        if self._shelf is None or self._shelf.is_local or self._shelf.add(name, os.getpid(), LIFE_S):
+        if self._shelf is None or self._shelf.is_local or self._is_added(self._shelf, name):
             return True
         host_locks.give_back(name)
         return False
+
+    def _is_added(self, shelf: CacheShelf, name: str) -> bool:
+        """Some caches say no to everything while they are down: only a name that one of them holds is somebody's."""
+        added = shelf.add(name, os.getpid(), LIFE_S, is_spared=False)
+        return added or shelf.get(name, is_spared=False) is None
 
     def give_back(self, key: str) -> None:
         """The file is there, or will not be."""

@@ -58,18 +58,28 @@ class Shelf(ABC):
     def __init__(self, name: str) -> None:
         self._health = _health.setdefault(name, _Health(name))
 
-    def get(self, key: str) -> Any:
-        """What is kept under a key; None when there is nothing, or the place fails."""
-        return self._health.ask(lambda: self._get(key), otherwise=None, is_read=True)
+    def get(self, key: str, *, is_spared: bool = True) -> Any:
+        """What is kept under a key; None when there is nothing, or the place fails.
+
+        Args:
+            key: of the entry.
+            is_spared: whether the place is left alone for a while after a failure.
+        """
+        return self._health.ask(lambda: self._get(key), otherwise=None, is_read=is_spared)
 
     def set(self, key: str, value: Any, ttl_s: float) -> None:
         """Keep a value for so many seconds."""
         self._health.ask(lambda: self._set(key, value, int(ttl_s)), otherwise=None)
 
-    def add(self, key: str, value: Any, ttl_s: float) -> bool:
+    def add(self, key: str, value: Any, ttl_s: float, *, is_spared: bool = True) -> bool:
         """Keep a value unless one is kept already; True when it was, and when the place fails: then nobody else can
-        have kept one."""
-        return self._health.ask(lambda: self._add(key, value, int(ttl_s)), otherwise=True, is_read=True)
+        have kept one.
+
+        Args:
+            key, value, ttl_s: see `set`.
+            is_spared: see `get`.
+        """
+        return self._health.ask(lambda: self._add(key, value, int(ttl_s)), otherwise=True, is_read=is_spared)
 
     def delete(self, key: str) -> None:
         """Keep it no longer."""

@@ -18,6 +18,7 @@ from b2router.b2.metadata import NOTHING, Known, Metadata
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile
 from b2router.emulator import Emulator
+from b2router.errors import Unavailable
 from b2router.router import current_router
 from tests.conftest import Configure, forget
 
@@ -61,15 +62,46 @@ def test_that_a_file_is_missing_is_a_fact_too(remembered: Metadata) -> None:
         pytest.param("saved", "came", Known(NEWER), id="a save beats a look that began before it"),
         pytest.param("saved", "missing", Known(NEWER), id="and a 404 from before it"),
         pytest.param("deleted", "came", MISSING, id="a deletion beats a look that began before it"),
+        pytest.param("changed", "came", NOTHING, id="a restored version beats what was there before"),
+        pytest.param("changed", "missing", NOTHING, id="and that nothing was there"),
     ],
 )
 def test_what_this_site_did_beats_answers_from_before(
     between: str, late: str, expected: Known, remembered: Metadata
 ) -> None:
     before = remembered.recall("a.txt")
-    remembered.saved("a.txt", NEWER) if between == "saved" else remembered.deleted("a.txt")
+    remembered.saved("a.txt", NEWER) if between == "saved" else getattr(remembered, between)("a.txt")
     remembered.came("a.txt", STORED, before) if late == "came" else remembered.was_missing("a.txt", before)
     assert remembered.recall("a.txt") == expected
+
+
+def test_a_profile_that_remembers_less_is_changed_all_the_same(session: Session, remembered: Metadata) -> None:
+    """Two profiles can share a bucket, and remember for other times."""
+    remembered.came("a.txt", STORED, NOTHING)
+    fresh = Metadata(session, "acme-public", "default", 0, 0)
+    brief = Metadata(session, "acme-public", "default", 0, 5)
+    assert (fresh.recall("a.txt"), brief.recall("a.txt")) == (NOTHING, NOTHING)
+    fresh.saved("a.txt", NEWER)
+    assert remembered.recall("a.txt") == NOTHING
+    remembered.came("a.txt", STORED, NOTHING)
+    brief.was_missing("a.txt", NOTHING)
+    assert (remembered.recall("a.txt"), brief.recall("a.txt")) == (NOTHING, NOTHING), "an answer from before the save"
+
+
+def test_what_two_processes_save_at_once_is_the_newer(remembered: Metadata) -> None:
+    remembered.saved("a.txt", NEWER)
+    remembered.saved("a.txt", STORED)
+    assert remembered.recall("a.txt") == Known(NEWER)
+
+
+@pytest.mark.parametrize("change", ["saved", "deleted"])
+def test_an_answer_that_was_overtaken_replaces_nothing(change: str, remembered: Metadata) -> None:
+    remembered.came("a.txt", STORED, NOTHING)
+    before = remembered.recall("a.txt")
+    newest = replace(NEWER, file_id="4_z3", uploaded_at=NEWER.uploaded_at + timedelta(seconds=1))
+    remembered.saved("a.txt", newest) if change == "saved" else remembered.deleted("a.txt")
+    remembered.came("a.txt", NEWER, before)
+    assert remembered.recall("a.txt") == (Known(newest) if change == "saved" else MISSING)
 
 
 def test_another_version_replaces_an_older_one(remembered: Metadata) -> None:
@@ -165,6 +197,36 @@ def test_a_saved_file_is_known_at_once(configure: Configure, emulator: Emulator,
     forget()
     asked = client.head("/b2/a.txt")
     assert dict(saved.items()) == dict(asked.items()), "what was written is what B2 says"
+
+
+@pytest.mark.parametrize("on_delete", ["hide", "version", "purge"])
+def test_a_deletion_whose_answer_was_lost_is_one(
+    on_delete: str, configure: Configure, emulator: Emulator, client: Client, settings: Any
+) -> None:
+    configure(public={"on_delete": on_delete})
+    settings.BACKBLAZE_CONFIG = settings.BACKBLAZE_CONFIG | {"limits": {"storage_tries": 1}}
+    storage = get_storage("public")
+    storage.save("a.txt", ContentFile(b"hello"))
+    call = "b2_hide_file" if on_delete == "hide" else "b2_delete_file_version"
+    emulator.fail(call, status=500, after_commit=True, times=100)
+    with pytest.raises(Unavailable):
+        storage.delete("a.txt")
+    emulator.clear_faults()
+    assert (client.head("/b2/a.txt").status_code, storage.exists("a.txt")) == (404, False)
+
+
+def test_an_upload_whose_answer_was_lost_is_one(
+    configure: Configure, emulator: Emulator, client: Client, settings: Any
+) -> None:
+    configure(public={"naming": "overwrite"})
+    settings.BACKBLAZE_CONFIG = settings.BACKBLAZE_CONFIG | {"limits": {"storage_tries": 1}}
+    storage = get_storage("public")
+    storage.save("a.txt", ContentFile(b"hello"))
+    emulator.fail("b2_upload_file", status=500, after_commit=True, times=100)
+    with pytest.raises(Unavailable):
+        storage.save("a.txt", ContentFile(b"other one"))
+    emulator.clear_faults()
+    assert (client.head("/b2/a.txt")["Content-Length"], storage.size("a.txt")) == ("9", 9)
 
 
 def test_a_deleted_file_is_gone_at_once(configure: Configure, emulator: Emulator, client: Client) -> None:
