@@ -62,7 +62,7 @@ class B2Storage(VersionedStorage):
         """
         self._writable()
         if self.profile.naming == "content_hash":
-            from b2router.files import rewindable
+            from b2router.sources import rewindable
 
             content = content if hasattr(content, "chunks") else File(content, name)
             with rewindable(content) as kept:
@@ -280,7 +280,7 @@ class B2Storage(VersionedStorage):
             )
 
     def _save(self, name: str, content: File[Any]) -> str:
-        from b2router.files import upload_source
+        from b2router.sources import upload_source
 
         self._key(name)  # a name that fails is refused before anything of the content is read
         self._upload(name, *upload_source(content), declared_type=getattr(content, "content_type", None))
