@@ -195,6 +195,13 @@ def clients(session: nox.Session) -> None:
 
 
 @nox.session
+def django_suites(session: nox.Session) -> None:
+    """Run Django's and django-cleanup's own tests with files in B2 instead of on the disk; they are fetched for it."""
+    install(session, "--editable", ".[yaml]", *group("suites"), DJANGO[NEWEST_DJANGO[HOME_PYTHON]])
+    session.run("python", "-m", "pytest", "tests/suites", *session.posargs, env={"B2ROUTER_REQUIRE": "all"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and which module may import which; writes nothing."""
     install(session, *group("lint"))

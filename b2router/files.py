@@ -1,79 +1,56 @@
-"""The file object that a storage opens, and the bytes of one that it is given; called by storage.
+"""The file object that a storage opens; called by storage.
 
-Reading asks B2 for ranges as needed and keeps one block in memory. Writing goes to a spool, on disk beyond
-`SPOOL_BYTES`, and is uploaded on close.
+Reading is `reading`'s. Writing goes to a spool, on disk beyond `SPOOL_BYTES`, and is uploaded on close.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.core.files.base import File
-from django.core.files.utils import FileProxyMixin
 
 from b2router import operations
-from b2router.b2.download import BLOCK_BYTES, Download
 from b2router.b2.place import Place
 from b2router.b2.stored import StoredFile
-from b2router.errors import BackendError, NotFound, RangeNotSatisfiable, UnexpectedAnswer
+from b2router.contents import ENCODING, SPOOL_BYTES
+from b2router.errors import NotFound
+from b2router.reading import RangedReader
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+    from _typeshed import ReadableBuffer
 
     _File = File[Any]
 else:
     _File = File
 
-__all__ = ["B2File", "RangedReader", "open_file", "upload_source"]
+__all__ = ["B2File", "Spool", "open_file"]
 
-logger = logging.getLogger("b2router.b2")
-
-SPOOL_BYTES = 8 * 1024 * 1024
-"""What a file being written holds in memory; more goes to a temporary file."""
-
-ENCODING = "utf-8"
+Upload = Callable[[IO[bytes], int], None]
+Reopen = Callable[[str], "B2File"]
 
 
-class RangedReader(io.RawIOBase):
-    """A stored file as a seekable binary stream of one version.
-
-    The first block is asked for at once, so that a missing file is known when it is opened; what follows is one
-    download as long as reading goes on in order. A seek elsewhere begins another. Who reads the whole file in order
-    gets its last block only when its SHA-1 is right, where B2 knows it.
+class Spool(io.RawIOBase):
+    """What is written to a file before it is uploaded: write-only, as a file of the disk is in these modes.
 
     Args:
-        place: where the file is.
-        key: of the file.
-        version: the file id of one of its versions; None for the newest.
-    Raises:
-        NotFound: no such file.
-        BackendError: B2 refused or failed; also from every read.
+        appends: write at the end, wherever one has gone.
+
+    Attributes:
+        content: the bytes.
+        is_changed: whether they are other than what is in B2.
     """
 
-    def __init__(self, place: Place, key: str, version: str | None = None) -> None:
+    def __init__(self, *, appends: bool = False) -> None:
         super().__init__()
-        self._file = place.file(key) if version is None else place.version(key, version)
-        self._position = 0
-        self._block = memoryview(b"")
-        self._download: Download | None = None
-        try:
-            self._download = self._file.open((0, BLOCK_BYTES - 1))
-            self.stored: StoredFile = self._download.stored
-        except RangeNotSatisfiable:  # an empty file has no range at all
-            self.stored = self._file.look()
-        self._operation = operations.held()
-        self._hash = hashlib.sha1(usedforsecurity=False)
-        self._hashed_bytes = 0
+        self.content = cast("IO[bytes]", SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115 - closed with this
+        self.is_changed = True
+        self._appends = appends
 
-    def readable(self) -> bool:
+    def writable(self) -> bool:
         """Always."""
         return True
 
@@ -81,85 +58,32 @@ class RangedReader(io.RawIOBase):
         """Always."""
         return True
 
-    def tell(self) -> int:
-        """Bytes from the beginning."""
-        return self._position
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Take bytes."""
+        self.is_changed = True
+        if self._appends:
+            self.content.seek(0, os.SEEK_END)
+        return self.content.write(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go elsewhere; asks B2 for nothing before the next read."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.stored.size_bytes}[whence]
-        if base + offset < 0:
-            raise ValueError(f"A file has no position {base + offset}.")
-        if base + offset != self._position:
-            self._position = base + offset
-            self._drop()
-        return self._position
+        """Go elsewhere."""
+        return self.content.seek(offset, whence)
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Fill a buffer with what there is next; 0 at the end of the file."""
-        if self._position >= self.stored.size_bytes:
-            return 0
-        if not self._block:
-            try:
-                with operations.within(self._operation):
-                    block = self._next_block()
-                    self._check(block)
-                    self._block = memoryview(block)
-            except BackendError as error:
-                if self._operation is not None:
-                    self._operation.failed(error)
-                    self._operation.status = type(error).__name__
-                raise
-        target = memoryview(buffer).cast("B")
-        count = min(len(target), len(self._block))
-        target[:count] = self._block[:count]
-        self._block = self._block[count:]
-        self._position += count
-        if self._operation is not None:
-            self._operation.handed_out(count)
-        return count
+    def tell(self) -> int:
+        """Bytes from the beginning."""
+        return self.content.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        """Shorten what was written so far."""
+        self.is_changed = True
+        size = self.tell() if size is None else size
+        self.content.truncate(size)
+        return size
 
     def close(self) -> None:
-        """Let the connection go."""
-        self._drop()
-        if self._operation is not None:
-            self._operation.drop()  # not `end`: a file that nobody closes is closed by the garbage collector
+        """Drop it."""
+        self.content.close()
         super().close()
-
-    def _next_block(self) -> bytes:
-        for _ in range(2):
-            if self._download is not None:
-                block = next(self._download, b"")
-                if block:
-                    return block
-            self._drop()
-            self._download = self._file.open((self._position, None))
-            if self._download.first != self._position:
-                self._drop()
-                raise UnexpectedAnswer("B2 was asked for a range and sent another.")
-            if self._download.stored.file_id != self.stored.file_id:
-                self._drop()
-                raise UnexpectedAnswer("The file was replaced while it was being read; open it again.")
-        raise UnexpectedAnswer("B2 sent no bytes for a part of the file that should exist.")
-
-    def _check(self, block: bytes) -> None:
-        if self._hashed_bytes != self._position or self.stored.sha1 is None:
-            return
-        self._hash.update(block)
-        self._hashed_bytes += len(block)
-        if self._hashed_bytes == self.stored.size_bytes and self._hash.hexdigest() != self.stored.sha1:
-            logger.error("A file that B2 sent does not have its SHA-1; file id %s.", self.stored.file_id)
-            raise UnexpectedAnswer("The bytes that came do not have the SHA-1 of the file.")
-
-    def _drop(self) -> None:
-        self._block = memoryview(b"")
-        if self._download is not None:
-            self._download.close()
-            self._download = None
-
-
-Upload = Callable[[IO[bytes], int], None]
-Reopen = Callable[[str], "B2File"]
 
 
 class B2File(_File):
@@ -171,7 +95,8 @@ class B2File(_File):
         mode: as given to open.
         reopen: opens the same file of the storage again.
         stored: what B2 said about a file that is read.
-        upload: called once, with the complete content, when a written file is closed.
+        spool: what is below the stream of a file that is written.
+        upload: called once, with the complete content, when a written file is closed; unless that is in B2 already.
     """
 
     def __init__(
@@ -182,6 +107,7 @@ class B2File(_File):
         reopen: Reopen,
         *,
         stored: StoredFile | None = None,
+        spool: Spool | None = None,
         upload: Upload | None = None,
     ) -> None:
         super().__init__(file, name)
@@ -189,6 +115,7 @@ class B2File(_File):
         self.mode = mode
         self._reopen = reopen
         self._stored = stored
+        self._spool = spool
         self._upload = upload
         self._operation = operations.held()
 
@@ -209,6 +136,7 @@ class B2File(_File):
             return self
         again = self._reopen(mode or self.mode)
         self.file, self.mode, self._stored, self._upload = again.file, again.mode, again._stored, again._upload
+        self._spool = again._spool
         self._operation = again._operation
         return self
 
@@ -232,12 +160,13 @@ class B2File(_File):
             return
         with operations.ending(self._operation):
             try:
-                if self._upload is not None:
+                if self._upload is not None and self._spool is not None:
                     self.file.flush()
-                    spool: IO[bytes] = getattr(self.file, "buffer", self.file)
-                    size_bytes = spool.seek(0, os.SEEK_END)
-                    spool.seek(0)
-                    self._upload(spool, size_bytes)
+                    content = self._spool.content
+                    size_bytes = content.seek(0, os.SEEK_END)
+                    content.seek(0)
+                    if self._spool.is_changed:
+                        self._upload(content, size_bytes)
             finally:
                 self._upload = None
                 self.file.close()
@@ -270,72 +199,17 @@ def open_file(
     is_text = flags != "b"
     if kind == "r":
         reader = RangedReader(place, key, version)
-        buffered = io.BufferedReader(reader)
-        return B2File(_text(buffered) if is_text else buffered, name, mode, reopen, stored=reader.stored)
+        readable = io.BufferedReader(reader)
+        return B2File(_text(readable) if is_text else readable, name, mode, reopen, stored=reader.stored)
     if version is not None:
         raise ValueError(f"A version of a file can only be read, not opened with mode {mode!r}.")
     if kind == "x" and _exists(place, key):
         raise FileExistsError(f"The file to be created by mode {mode!r} exists already.")
-    spool = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed with the file
+    spool = Spool(appends=kind == "a")
     if kind == "a":
-        _copy_existing(place, key, spool)
-    return B2File(_text(spool) if is_text else spool, name, mode, reopen, upload=upload)
-
-
-@contextmanager
-def rewindable(content: File[Any]) -> Iterator[File[Any]]:
-    """The same content, from its beginning as often as it takes: spooled when it can be read only once."""
-    if content.seekable():
-        yield content
-        return
-    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
-        while block := content.read(SPOOL_BYTES // 8):
-            spool.write(block.encode(ENCODING) if isinstance(block, str) else block)
-        spool.seek(0)
-        spooled: File[Any] = File(cast("IO[bytes]", spool), content.name)
-        spooled.content_type = getattr(content, "content_type", None)  # type: ignore[attr-defined]
-        yield spooled
-
-
-def upload_source(content: File[Any]) -> tuple[IO[bytes], int | None, str | None]:
-    """The bytes of a file that is to be stored, from its beginning.
-
-    Returns:
-        A binary stream, its size in bytes if known, and the path of the same bytes on the local disk if there is one.
-    """
-    if hasattr(content, "temporary_file_path"):
-        path = content.temporary_file_path()
-        return cast("IO[bytes]", content), Path(path).stat().st_size, path
-    if content.seekable():
-        content.seek(0)
-    if isinstance(content.read(0), str):
-        return cast("IO[bytes]", _Encoded(content)), None, None
-    reads_as_wrapped = getattr(type(content), "read", None) is FileProxyMixin.read  # else the class changes the bytes
-    stream = cast("IO[bytes]", content.file if reads_as_wrapped else content)
-    try:
-        return stream, content.size, None
-    except (AttributeError, OSError):
-        return stream, None, None
-
-
-class _Encoded(io.RawIOBase):
-    """Text as UTF-8 bytes."""
-
-    def __init__(self, content: File[str]) -> None:
-        super().__init__()
-        self._content = content
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        target = memoryview(buffer).cast("B")
-        if not self._rest:
-            self._rest = self._content.read(len(target)).encode(ENCODING)
-        count = min(len(target), len(self._rest))
-        target[:count], self._rest = self._rest[:count], self._rest[count:]
-        return count
+        spool.is_changed = not _copy_existing(place, key, spool.content)
+    writable = io.BufferedWriter(spool)
+    return B2File(_text(writable) if is_text else writable, name, mode, reopen, spool=spool, upload=upload)
 
 
 def _text(binary: Any) -> io.TextIOWrapper:
@@ -350,13 +224,15 @@ def _exists(place: Place, key: str) -> bool:
     return True
 
 
-def _copy_existing(place: Place, key: str, spool: IO[bytes]) -> None:
+def _copy_existing(place: Place, key: str, spool: IO[bytes]) -> bool:
+    """Fill a spool with the file, if there is one."""
     try:
         download = place.file(key).open()
     except NotFound:
-        return
+        return False
     try:
         for block in download:
             operations.count_out(spool.write(block))
     finally:
         download.close()
+    return True

@@ -7,11 +7,16 @@ of one file are a way around a rule.
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import PurePath
 
 from b2router.errors import InvalidName
 
-__all__ = ["MAX_KEY_BYTES", "MAX_SEGMENT_BYTES", "check", "key"]
+__all__ = ["MAX_KEY_BYTES", "MAX_SEGMENT_BYTES", "Name", "check", "key", "of_path"]
+
+Name = str | os.PathLike[str]
+"""What a site hands over as a file name: Django's storages take paths, too."""
 
 MAX_KEY_BYTES = 1024
 """UTF-8 bytes of location + name. Source: B2 documentation, "Files", file names."""
@@ -20,6 +25,13 @@ MAX_SEGMENT_BYTES = 250
 """UTF-8 bytes between two slashes. Source: what b2sdk accepts in an upload."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+
+def of_path(name: Name) -> str:
+    """A file name as text, with "/" between segments; what is no path is not touched."""
+    if isinstance(name, str) or not isinstance(name, os.PathLike):
+        return name
+    return PurePath(name).as_posix()
 
 
 def check(name: str) -> str:
@@ -54,7 +66,7 @@ def check(name: str) -> str:
     return name
 
 
-def key(location: str, name: str) -> str:
+def key(location: str, name: Name) -> str:
     """The key of a file in its bucket: what B2 sees.
 
     Args:
@@ -63,7 +75,7 @@ def key(location: str, name: str) -> str:
     Raises:
         InvalidName: see `check`; or location and name together are too long for B2.
     """
-    full = location + check(name)
+    full = location + check(of_path(name))
     if len(full.encode()) > MAX_KEY_BYTES:
         raise InvalidName(
             f"Location and name together have at most {MAX_KEY_BYTES} bytes in UTF-8; these have {len(full.encode())}."

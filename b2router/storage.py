@@ -7,6 +7,7 @@ touched.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from b2router.router import Target, current_router
 from b2router.versions import VersionedStorage
 
 if TYPE_CHECKING:
+    from b2router.b2.objects import Entry
     from b2router.config import BucketProfile
     from b2router.files import B2File
 
@@ -46,7 +48,7 @@ class B2Storage(VersionedStorage):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.alias!r})"
 
-    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+    def save(self, name: names.Name | None, content: Any, max_length: int | None = None) -> str:
         """Store a file, under the name that the profile's `naming` gives it.
 
         Args:
@@ -61,8 +63,9 @@ class B2Storage(VersionedStorage):
             BackendError: B2 refused or failed; nothing is visible under the name then.
         """
         self._writable()
+        name = None if name is None else names.of_path(name)
         if self.profile.naming == "content_hash":
-            from b2router.files import rewindable
+            from b2router.contents import rewindable
 
             content = content if hasattr(content, "chunks") else File(content, name)
             with rewindable(content) as kept:
@@ -87,6 +90,12 @@ class B2Storage(VersionedStorage):
             name = naming.unique(str(name), max_length)
         return super().get_available_name(name, max_length)
 
+    def get_alternative_name(self, file_root: str, file_ext: str) -> str:
+        """The next name to try; where names are used again, the same, which `max_length` may shorten."""
+        if self.profile.naming == "overwrite":
+            return f"{file_root}{file_ext}"
+        return super().get_alternative_name(file_root, file_ext)
+
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         """Whether a new file can have this name. During `save`, nobody else is told so before it is done.
 
@@ -100,15 +109,18 @@ class B2Storage(VersionedStorage):
         return self._is_reserved(name) and not self.exists(name)
 
     @operations.of_storage
-    def delete(self, name: str) -> None:
+    def delete(self, name: names.Name) -> None:
         """Make a file disappear: hidden or for good, as the profile's `on_delete` says. Quiet when there is none.
 
         Raises:
+            ValueError: there is no name.
             ReadOnly: the profile's files are not to be changed.
             BackendError: B2 refused or failed.
         """
         from b2router.b2 import objects, versions
 
+        if not name:
+            raise ValueError("The name must be given to delete().")
         self._writable()
         key, place = self._key(name), self._place()
         with place.metadata.changing(key):
@@ -124,7 +136,7 @@ class B2Storage(VersionedStorage):
                     place.metadata.deleted(key)
 
     @operations.of_storage
-    def exists(self, name: str) -> bool:
+    def exists(self, name: names.Name) -> bool:
         """Whether B2 shows a file under this name.
 
         Raises:
@@ -137,7 +149,7 @@ class B2Storage(VersionedStorage):
         return True
 
     @operations.of_storage
-    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+    def listdir(self, path: names.Name) -> tuple[list[str], list[str]]:
         """The folders and the files directly in a folder, as names.
 
         Args:
@@ -148,16 +160,48 @@ class B2Storage(VersionedStorage):
         """
         from b2router.b2 import objects
 
-        folder = path.removesuffix("/")
-        prefix = self._key(folder) + "/" if folder else self.profile.location
-        place = self._place()
+        prefix, place = self._prefix(path), self._place()
         folders, files = objects.list_folder(place.session, place.bucket, prefix)
-        if folder and not folders and not files:
-            raise NotFound("B2 has no file in this folder.")
+        if not folders and not files:
+            self._must_be_location(prefix)
         return folders, files
 
+    def iterdir(self, path: names.Name = "") -> Iterator[Entry]:
+        """What is directly in a folder, in B2's order, page by page: for folders that are too long for one list.
+
+        Args:
+            path: of the folder; empty for the profile's whole location.
+        Yields:
+            The folders and files, with what B2 tells about them in a list.
+        Raises:
+            NotFound, BackendError: as `listdir`, when the page is asked for; what was yielded before is right.
+        """
+        from b2router.b2 import objects
+
+        prefix, place = self._prefix(path), self._place()
+        is_empty = True
+        pages = objects.pages_of_folder(place.session, place.bucket, prefix)
+        while True:
+            with operations.storage_call(self.profile.name, "iterdir", names.of_path(path)):
+                page = next(pages, None)
+                if page is None and is_empty:
+                    self._must_be_location(prefix)
+            if page is None:
+                return
+            is_empty = False
+            yield from page
+
+    def _prefix(self, path: names.Name) -> str:
+        """What the keys of the files in a folder begin with."""
+        folder = names.of_path(path).removesuffix("/")
+        return self.profile.location if folder in ("", ".") else self._key(folder) + "/"
+
+    def _must_be_location(self, prefix: str) -> None:
+        if prefix != self.profile.location:
+            raise NotFound("B2 has no file in this folder.")
+
     @operations.of_storage
-    def size(self, name: str) -> int:
+    def size(self, name: names.Name) -> int:
         """Length of a file in bytes.
 
         Raises:
@@ -166,7 +210,7 @@ class B2Storage(VersionedStorage):
         """
         return self._stat(name).size_bytes
 
-    def url(self, name: str | None) -> str:
+    def url(self, name: names.Name | None) -> str:
         """The address of a file, computed without asking B2: on the site's route, or at B2 or the CDN.
 
         Raises:
@@ -178,7 +222,7 @@ class B2Storage(VersionedStorage):
 
         if name is None:
             raise ValueError("There is no file, so there is no address.")
-        profile = self.profile
+        profile, name = self.profile, names.of_path(name)
         if (address := public_address(profile, name)) is not None:
             return address
         return _on_route(profile, name)
@@ -226,19 +270,19 @@ class B2Storage(VersionedStorage):
         return redirect.given_out(self._unpublished(), name, expires_in, _saved_as(download_as))
 
     @operations.of_storage
-    def get_created_time(self, name: str) -> datetime:
-        """When the file was uploaded: aware in UTC when USE_TZ is on, else naive local time.
+    def get_created_time(self, name: names.Name) -> datetime:
+        """When the file was uploaded: aware in UTC when USE_TZ is on, else naive in the site's TIME_ZONE.
 
         Raises:
             NotFound: there is no such file.
             BackendError: B2 refused or failed.
         """
         uploaded_at = self._stat(name).uploaded_at
-        return uploaded_at if settings.USE_TZ else timezone.make_naive(uploaded_at)
+        return uploaded_at if settings.USE_TZ else timezone.make_naive(uploaded_at, timezone.get_default_timezone())
 
     get_modified_time = get_created_time  # a change is another upload
 
-    def open(self, name: str, mode: str = "rb", *, version: str | None = None) -> Any:
+    def open(self, name: names.Name, mode: str = "rb", *, version: str | None = None) -> Any:
         """Open a file; nothing is uploaded before it is closed.
 
         Args:
@@ -252,6 +296,7 @@ class B2Storage(VersionedStorage):
             ValueError: B2 has nothing like this mode.
             BackendError: B2 refused or failed.
         """
+        name = names.of_path(name)
         return super().open(name, mode) if version is None else self._open(name, mode, version)
 
     def _open(self, name: str, mode: str = "rb", version: str | None = None) -> B2File:
@@ -281,7 +326,7 @@ class B2Storage(VersionedStorage):
             )
 
     def _save(self, name: str, content: File[Any]) -> str:
-        from b2router.files import upload_source
+        from b2router.contents import upload_source
 
         self._key(name)  # a name that fails is refused before anything of the content is read
         self._upload(name, *upload_source(content), declared_type=getattr(content, "content_type", None))

@@ -189,10 +189,10 @@ class VersionedStorage(Storage):
     def _place(self) -> Place:
         return current_router().place(self.profile)
 
-    def _key(self, name: str) -> str:
+    def _key(self, name: names.Name) -> str:
         return names.key(self.profile.location, name)
 
-    def _stat(self, name: str) -> StoredFile:
+    def _stat(self, name: names.Name) -> StoredFile:
         from b2router.b2 import budget
 
         key, place = self._key(name), self._place()

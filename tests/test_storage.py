@@ -276,14 +276,13 @@ def test_chunks_stream_the_whole_file(storage: B2Storage, emulator: Emulator) ->
 
 
 def test_an_open_file_stays_at_its_version(storage: B2Storage) -> None:
-    """Two versions must not be mixed in one reading."""
+    """Two versions must not be mixed in one reading, and what was opened can be read."""
     name = storage.save("a.bin", text(b"1" * (3 * BLOCK_BYTES)))
     with storage.open(name) as file:
         file.read(10)
         with storage.open(name, "wb") as other:
             other.write(b"2" * (3 * BLOCK_BYTES))
-        with pytest.raises(OSError, match="replaced"):
-            file.read()
+        assert file.read() == b"1" * (3 * BLOCK_BYTES - 10)
 
 
 def test_closing_twice_uploads_once(storage: B2Storage, emulator: Emulator) -> None:
@@ -400,7 +399,6 @@ def test_an_impossible_name_reaches_nothing(name: str, storage: B2Storage, emula
         storage.open,
         storage.exists,
         storage.size,
-        storage.delete,
         storage.url,
         storage.get_modified_time,
     ):
@@ -409,8 +407,9 @@ def test_an_impossible_name_reaches_nothing(name: str, storage: B2Storage, emula
     with pytest.raises(SuspiciousFileOperation):
         storage._save(name, text())
     if name:
-        with pytest.raises(SuspiciousFileOperation):
-            storage.listdir(name)
+        for question in (storage.listdir, storage.delete):
+            with pytest.raises(SuspiciousFileOperation):
+                question(name)
     assert emulator.calls() == {}
 
 

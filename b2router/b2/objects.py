@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import IO, Any
 
 from b2sdk.v3 import Bucket
 from b2sdk.v3.exception import BucketIdNotFound, FileAlreadyHidden, FileNotPresent
@@ -18,7 +21,7 @@ from b2router.b2.sources import Source
 from b2router.b2.stored import StoredFile
 from b2router.uploading import Upload
 
-__all__ = ["bucket_for", "hide", "list_folder", "upload"]
+__all__ = ["Entry", "bucket_for", "hide", "list_folder", "pages_of_folder", "upload"]
 
 PAGE_FILES = 1000
 """Files in a page of a listing: what B2 charges as one call. Source: B2 documentation, "b2_list_file_names"."""
@@ -92,6 +95,23 @@ def hide(session: Session, bucket: str, key: str) -> None:
             return
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a list tells about a folder, or about a file in it.
+
+    Attributes:
+        name: without the path of the folder that was listed.
+        is_folder: whether it stands for all files below it.
+        size_bytes: length of the file; 0 for a folder.
+        uploaded_at: aware, UTC; None for a folder.
+    """
+
+    name: str
+    is_folder: bool
+    size_bytes: int = 0
+    uploaded_at: datetime | None = None
+
+
 def list_folder(session: Session, bucket: str, prefix: str) -> tuple[list[str], list[str]]:
     """The folders and files directly below a prefix, names only, in B2's order.
 
@@ -100,14 +120,37 @@ def list_folder(session: Session, bucket: str, prefix: str) -> tuple[list[str], 
     Raises:
         BackendError: B2 refused or failed; never a part of the list.
     """
-    folders: list[str] = []
-    files: list[str] = []
-    limit = budget.of_listing(session.limits)
-    with bucket_for(session, bucket, "list", limit) as target:
-        for version, folder in target.ls(prefix, fetch_count=PAGE_FILES):
-            limit.begin()  # a page came: the next one has all its tries
-            if folder is not None:
-                folders.append(folder.removeprefix(prefix).rstrip("/"))
-            elif name := version.file_name.removeprefix(prefix):
-                files.append(name)
-    return folders, files
+    entries = [entry for page in pages_of_folder(session, bucket, prefix) for entry in page]
+    return [entry.name for entry in entries if entry.is_folder], [
+        entry.name for entry in entries if not entry.is_folder
+    ]
+
+
+def pages_of_folder(session: Session, bucket: str, prefix: str) -> Iterator[list[Entry]]:
+    """What is directly below a prefix, in B2's order; each page is asked for when it is wanted.
+
+    Args:
+        prefix: empty, or ending with "/".
+    Raises:
+        BackendError: B2 refused or failed; from the page that it concerns.
+    """
+    listing: Iterator[Any] | None = None
+    while True:
+        limit = budget.of_listing(session.limits)
+        with bucket_for(session, bucket, "list", limit) as target:
+            if listing is None:
+                listing = target.ls(prefix, fetch_count=PAGE_FILES)
+            page = []
+            for version, folder in islice(listing, PAGE_FILES):
+                limit.begin()  # a page came: the next one has all its tries
+                page.append((version, folder))
+        if not page:
+            return
+        yield [entry for version, folder in page if (entry := _entry(version, folder, prefix)).name]
+
+
+def _entry(version: Any, folder: str | None, prefix: str) -> Entry:
+    if folder is not None:
+        return Entry(folder.removeprefix(prefix).rstrip("/"), is_folder=True)
+    uploaded_at = datetime.fromtimestamp(version.upload_timestamp / 1000, tz=UTC)
+    return Entry(version.file_name.removeprefix(prefix), False, version.size, uploaded_at)

@@ -135,6 +135,11 @@ class PlacedVersion:
         self._key = key
         self._file_id = file_id
 
+    @property
+    def remembered(self) -> None:
+        """Nothing is."""
+        return None
+
     def look(self) -> StoredFile:
         """What B2 says; one call.
 

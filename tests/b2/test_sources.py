@@ -19,7 +19,7 @@ from django.test import override_settings
 
 from b2router.b2.contents import BLOCK_BYTES, Content, InMemory, OnDisk, OwnError
 from b2router.b2.sources import MEMORY_BYTES, Stream, opened
-from b2router.files import upload_source
+from b2router.contents import upload_source
 
 CONTENT = os.urandom(MEMORY_BYTES + 4321)
 
