@@ -90,9 +90,9 @@ MATRIX = [
     *[("3.13", django) for django in ("5.2", "6.0", "6.1")],
 ]
 HOME_PYTHON = "{}.{}".format(*sys.version_info)
+DIAGONAL = [("3.11", "5.2"), ("3.12", "6.0"), ("3.13", "6.1")]  # every Python and every Django once
 if sys.version_info[:2] > (3, 13):  # newer than all that is tried regularly: let it be tried here, rather than nothing
-    MATRIX.append((HOME_PYTHON, "6.1"))
-NEWEST_DJANGO = dict(MATRIX)  # of each Python: later cells win
+    DIAGONAL.append((HOME_PYTHON, "6.1"))
 DEPRECATIONS_ARE_ERRORS = ["-W", "error::DeprecationWarning", "-W", "error::PendingDeprecationWarning"]
 
 
@@ -122,16 +122,16 @@ def install(session: nox.Session, *requirements: str) -> None:
 
 
 @nox.session
-@nox.parametrize(["python", "django"], MATRIX)
+@nox.parametrize(["python", "django"], DIAGONAL)
 def tests(session: nox.Session, django: str) -> None:
-    """Run the tests on every Python x Django, the slow ones once on each Python; missing Pythons are skipped.
+    """Run the tests on every Python and every Django once, the slow ones here only; missing Pythons are skipped.
 
-    Those of `deployment` are a session of their own.
+    Those of `deployment` are a session of their own, and the other pairs of Python and Django are `matrix`.
     """
     install(session, "--editable", ".[prometheus,yaml]", *group("test"), DJANGO[django])
     # Coverage once, on the interpreter that is always there; a selection of tests has no total worth judging.
-    newest = NEWEST_DJANGO[session.python] == django
-    measured = newest and session.python == HOME_PYTHON and not session.posargs
+    home = session.python == HOME_PYTHON
+    measured = home and not session.posargs
     runner = ["-m", "coverage", "run", "-m", "pytest"] if measured else ["-m", "pytest"]
     if measured:
         session.run("coverage", "erase", silent=True)
@@ -139,14 +139,23 @@ def tests(session: nox.Session, django: str) -> None:
     # the machine to themselves.
     fast, slow = "not browser and not slow", "not browser and not deployment and slow"
     if session.posargs:
-        runs = [["-m", "not browser and not deployment" if newest else fast, *session.posargs]]
+        runs = [["-m", "not browser and not deployment" if home else fast, *session.posargs]]
     else:
-        runs = [["-n", "4", "--dist", "loadfile", "-m", fast], *([["-m", slow]] if newest else [])]
+        runs = [["-n", "4", "--dist", "loadfile", "-m", fast], *([["-m", slow]] if home else [])]
     for options in runs:
         session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, *options)
     if measured:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
+
+
+@nox.session
+@nox.parametrize(["python", "django"], [pair for pair in MATRIX if pair not in DIAGONAL])
+def matrix(session: nox.Session, django: str) -> None:
+    """Run the tests, but for the slow ones, on the pairs of Python and Django that `tests` leaves out."""
+    install(session, "--editable", ".[prometheus,yaml]", *group("test"), DJANGO[django])
+    chosen = ["-n", "4", "--dist", "loadfile", "-m", "not browser and not slow", *session.posargs]
+    session.run("python", *DEPRECATIONS_ARE_ERRORS, "-m", "pytest", *chosen)
 
 
 @nox.session(reuse_venv=False)
@@ -197,7 +206,7 @@ def clients(session: nox.Session) -> None:
 @nox.session
 def django_suites(session: nox.Session) -> None:
     """Run Django's and django-cleanup's own tests with files in B2 instead of on the disk; they are fetched for it."""
-    install(session, "--editable", ".[yaml]", *group("suites"), DJANGO[NEWEST_DJANGO[HOME_PYTHON]])
+    install(session, "--editable", ".[yaml]", *group("suites"), DJANGO[dict(DIAGONAL)[HOME_PYTHON]])
     session.run("python", "-m", "pytest", "tests/suites", *session.posargs, env={"B2ROUTER_REQUIRE": "all"})
 
 
