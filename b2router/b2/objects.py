@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 from b2sdk.v3 import Bucket
 from b2sdk.v3.exception import BucketIdNotFound, FileAlreadyHidden, FileNotPresent
@@ -17,7 +17,7 @@ from b2router.b2 import budget
 from b2router.b2.circuit import Kind
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile
-from b2router.errors import B2RouterError, InvalidName
+from b2router.errors import InvalidName
 
 __all__ = ["PART_BYTES", "Source", "bucket_for", "hide", "list_folder", "stored_from_upload", "upload"]
 
@@ -117,6 +117,11 @@ def stored_from_upload(key: str, made: Any) -> StoredFile:
     )
 
 
+class _SourceFailed(BaseException):
+    """The source of an upload failed. No `Exception`: it says nothing about B2, and neither b2sdk nor the circuit is to
+    take it for an answer."""
+
+
 class _Watched:
     """The source of an upload: gives back what was read too early, and remembers its own failure."""
 
@@ -133,7 +138,7 @@ class _Watched:
             return self._source.read(size) or b""
         except Exception as error:
             self._error = error
-            raise
+            raise _SourceFailed from None
 
     def read_up_to(self, size: int) -> bytes:
         """So many bytes, or fewer at the end: a pipe gives what it has."""
@@ -152,10 +157,8 @@ class _Watched:
         """A failing source raises its own exception, whatever b2sdk makes of it."""
         try:
             yield
-        except B2RouterError:
-            if self._error is not None:
-                raise self._error from None
-            raise
+        except _SourceFailed:
+            raise cast("Exception", self._error) from None
 
 
 def _sendable(content_type: str) -> str:
