@@ -101,8 +101,8 @@ class Session:
             ),
         )
         self.api.session.authorize_automatically = self._renew_for_sdk
-        uploads = self.api.services.upload_manager
-        uploads._thread_pool = _InContext(uploads._thread_pool)  # b2sdk's threads know no budget by themselves
+        for manager in (self.api.services.upload_manager, self.api.services.copy_manager):
+            manager._thread_pool = _InContext(manager._thread_pool)  # b2sdk's threads know no budget by themselves
         self._pool = wire.connections(account.realm)
 
     @property

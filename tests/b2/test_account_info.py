@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
@@ -306,6 +307,56 @@ def test_a_download_token_is_shared_too(info: AccountInfo, emulator: Emulator) -
     assert emulator.calls()["b2_get_download_authorization"] == 1
     assert download_token(sessions[0], "acme-public", "b.txt", ends_at, time.time()) not in tokens
     assert download_token(sessions[0], "acme-public", "a.txt", ends_at + 150, time.time()) not in tokens
+
+
+def test_a_forked_process_waits_for_no_thread_of_its_parent(emulator: Emulator) -> None:
+    """A thread may ask for a token at the moment of the fork; in the child it never goes on."""
+    from b2router.b2 import tokens
+
+    forks = multiprocessing.get_context("fork")
+    with tokens._lock:
+        child = forks.Process(target=_ask_for_token, args=(emulator,))
+        child.start()
+    child.join(10)
+    is_stuck = child.is_alive()
+    child.kill()
+    assert (is_stuck, child.exitcode) == (False, 0)
+
+
+def _ask_for_token(emulator: Emulator) -> None:
+    from b2router.b2.tokens import download_token
+
+    download_token(Session(account(emulator)), "acme-public", "a.txt", int(time.time()) + 300, time.time())
+
+
+def test_who_waits_for_a_token_is_not_stopped_with_who_asked(emulator: Emulator) -> None:
+    """gevent stops a request with an exception that is no `Exception`; it is for that request alone."""
+    from b2router.b2.tokens import download_token
+
+    session, ends_at, results = Session(account(emulator)), int(time.time()) + 300, []
+    is_asking, is_waiting = threading.Event(), threading.Event()
+
+    def stop(*_: Any) -> None:
+        is_asking.set()
+        is_waiting.wait(5)
+        time.sleep(0.05)
+        raise SystemExit
+
+    def ask() -> None:
+        try:
+            download_token(session, "acme-public", "a.txt", ends_at, time.time())
+        except BaseException as error:
+            results.append(type(error))
+
+    session.bucket = stop  # type: ignore[method-assign,assignment]
+    first, second = threading.Thread(target=ask), threading.Thread(target=ask)
+    first.start()
+    is_asking.wait(5)
+    second.start()
+    is_waiting.set()
+    first.join()
+    second.join()
+    assert set(results) == {SystemExit, Unavailable}
 
 
 def test_a_login_that_another_process_left_may_have_expired_too(emulator: Emulator) -> None:
