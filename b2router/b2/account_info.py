@@ -196,13 +196,11 @@ class SharedLogin:
 
     def keep_token(self, token: str, ttl_s: float, *what: str) -> None:
         """Let other processes find it, for so many seconds."""
-        if self._shelf is not None:
-            self._shelf.set(self._place("token", *what), self._seal.close(token), ttl_s)
+        self._keep(token, ttl_s, "token", *what)
 
     def bucket_id(self, name: str) -> str | None:
-        """The id of a bucket, as some process of this account has learned it."""
-        found = None if self._shelf is None else self._shelf.get(self._place("bucket", name))
-        return found if isinstance(found, str) and found.isalnum() else None
+        """The id of a bucket, as some process of this account has learned it. Uploads go where it says."""
+        return self._unsealed("bucket", name)
 
     def keep_bucket_id(self, name: str, bucket_id: str | None) -> None:
         """Let other processes find a bucket's id; None when it was wrong."""
@@ -211,13 +209,16 @@ class SharedLogin:
         if bucket_id is None:
             self._shelf.delete(self._place("bucket", name))
         else:
-            self._shelf.set(self._place("bucket", name), bucket_id, LIFETIME_S)
+            self._keep(bucket_id, LIFETIME_S, "bucket", name)
 
     def _made(self, log_in: Callable[[], Authorisation]) -> Authorisation:
         made = log_in()
-        if self._shelf is not None:
-            self._shelf.set(self._place("login"), self._seal.close(made.text()), LIFETIME_S)
+        self._keep(made.text(), LIFETIME_S, "login")
         return made
+
+    def _keep(self, token_text: str, ttl_s: float, *what: str) -> None:
+        if self._shelf is not None:
+            self._shelf.set(self._place(*what), self._seal.close(f"{self._label(*what)} {token_text}"), ttl_s)
 
     def _read(self, stale_token: str | None) -> Authorisation | None:
         token_text = self._unsealed("login")
@@ -225,20 +226,34 @@ class SharedLogin:
         return None if found is None or found.token == stale_token else found
 
     def _unsealed(self, *what: str) -> str | None:
-        sealed_token = self._shelf.get(self._place(*what)) if self._shelf is not None else None
-        if not isinstance(sealed_token, str):
+        from django.conf import settings
+
+        if self._shelf is None:
             return None
+        for secret in (None, *settings.SECRET_KEY_FALLBACKS):
+            label, _, token_text = self._opened(self._shelf.get(self._place(*what, secret=secret))).partition(" ")
+            if label == self._label(*what):
+                return token_text
+        return None
+
+    def _opened(self, sealed_token: Any) -> str:
+        if not isinstance(sealed_token, str):
+            return ""
         try:
             return self._seal.open(sealed_token)
         except ConfigError:
             raise
         except Exception:  # another SECRET_KEY, or rubbish; what cryptography raises is not imported here
-            return None
+            return ""
 
-    def _place(self, *what: str) -> str:
+    def _label(self, *what: str) -> str:
+        """What is sealed says what it is, or others could put it in the place of something else."""
+        return place("label", self._account.realm, self._account.application_key_id, *what)
+
+    def _place(self, *what: str, secret: str | bytes | None = None) -> str:
         from django.utils.crypto import salted_hmac
 
         account = self._account
         secret_words = account.realm, account.application_key_id, account.application_key.get_secret_value()
-        owner = salted_hmac(_SALT, "\0".join(secret_words), algorithm="sha256").hexdigest()
+        owner = salted_hmac(_SALT, "\0".join(secret_words), secret, algorithm="sha256").hexdigest()
         return place(what[0], owner, *what[1:])

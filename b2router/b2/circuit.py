@@ -25,6 +25,11 @@ Kind = Literal["login", "download", "upload", "list"]
 """Calls that fail together: other hosts, or other caps, stand behind each kind."""
 
 
+TRIAL_S = 5.0
+"""A call that tries whether B2 is back has so long at least, in seconds, before another may try too: a large upload
+takes hours, and a thread that was killed never tells."""
+
+
 class RetryQuota:
     """How often a process may still try again, whichever call it is for; calls that succeed give a part back.
 
@@ -97,8 +102,8 @@ class Circuit:
             if state.error is None:  # it has closed meanwhile
                 return
             (kind_, text), left_s = state.error, state.closes_at - time.monotonic()
-            if left_s <= 0 and not state.is_tried:
-                state.is_tried = True
+            if left_s <= 0:
+                state.is_tried, state.closes_at = True, time.monotonic() + max(TRIAL_S, self._limits.circuit_pause_s)
                 return
         raise kind_(text, retry_after_s=None if kind_ is CapExceeded else max(1, math.ceil(left_s)))
 
@@ -129,7 +134,7 @@ class Circuit:
             opens = state.is_tried or is_cap or state.failures >= self._limits.circuit_failures
             pause_s = self._limits.cap_pause_s if is_cap else self._limits.circuit_pause_s
             if not opens or not pause_s:
-                state.is_tried = False
+                state.is_tried, state.closes_at = False, 0.0
                 return
             was_open, state.is_tried = state.error is not None, False
             state.error = type(error), str(error)
@@ -139,8 +144,8 @@ class Circuit:
 
     def left(self, kind: Kind) -> None:
         """The call ended in a way that says nothing about B2."""
-        if (state := self._states.get(kind)) is not None:
-            state.is_tried = False
+        if (state := self._states.get(kind)) is not None and state.is_tried:
+            state.is_tried, state.closes_at = False, 0.0
 
     def state(self) -> dict[str, str]:
         """Which kinds of calls are left alone, and why: for those who watch the site."""

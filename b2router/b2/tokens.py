@@ -7,11 +7,12 @@ call.
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
 from weakref import WeakKeyDictionary
 
-from b2router.b2 import budget
+from b2router.b2 import budget, faults
 from b2router.b2.session import Session
 
 __all__ = ["MAX_KEPT", "download_token"]
@@ -22,6 +23,16 @@ MAX_KEPT = 4096
 _Place = tuple[str, str, int]
 _kept: WeakKeyDictionary[Session, dict[_Place, Future[str]]] = WeakKeyDictionary()
 _lock = threading.Lock()
+
+
+def _begin_anew_after_fork() -> None:
+    """Another thread may have held the lock, or may have been about to answer."""
+    global _lock
+    _lock = threading.Lock()
+    _kept.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew_after_fork)
 
 
 def download_token(session: Session, bucket: str, key: str, ends_at: int, now: float) -> str:
@@ -52,7 +63,9 @@ def download_token(session: Session, bucket: str, key: str, ends_at: int, now: f
         except BaseException as error:
             with _lock:
                 tokens.pop(place, None)
-            answer.set_exception(error)
+            others = error if isinstance(error, Exception) else faults.unavailable("who asked for all was stopped")
+            answer.set_exception(others)
+            raise
     return answer.result()
 
 

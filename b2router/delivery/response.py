@@ -19,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 
 from b2router import names, operations
+from b2router.b2 import budget
 from b2router.b2.stored import StoredFile
 from b2router.config import BucketProfile
 from b2router.delivery import accel, conditions, headers, ranges, redirect
@@ -65,12 +66,13 @@ def respond(
         return _redirect({"Location": address, **headers.for_denial(profile)})
     method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
     try:
-        fields = redirect.to_signed_address(profile, name, method, shown=shown, is_shared=is_shared)
-        if fields is not None:
-            return _redirect(fields)
-        if (answer := accel.through_nginx(profile, name, method, shown)) is not None:
-            return answer
-        return _file(request, profile, name, shown)
+        with budget.limited(budget.of_request(current_router().config.limits)):  # for all calls of this answer together
+            fields = redirect.to_signed_address(profile, name, method, shown=shown, is_shared=is_shared)
+            if fields is not None:
+                return _redirect(fields)
+            if (answer := accel.through_nginx(profile, name, method, shown)) is not None:
+                return answer
+            return _file(request, profile, name, shown)
     except NotFound:
         return plain(profile, 404)
     except (BackendError, ConfigError) as error:
@@ -153,7 +155,10 @@ def _file(request: HttpRequest, profile: BucketProfile, name: str, shown: Presen
         body = file.open(wanted.span if wanted else None)
     except RangeNotSatisfiable:
         stored = file.look()
-        return _no_such_range(wanted, profile, stored, described(stored))
+        fields = described(stored)
+        if conditions.range_holds(if_range, fields["ETag"], stored.uploaded_at):
+            return _no_such_range(wanted, profile, stored, fields)
+        wanted, body = None, file.open()  # the client's other parts are of another version: it gets the whole
     fields = described(body.stored)
     if (decided := _without_bytes(request, profile, body.stored, fields)) is not None:
         body.close()  # another version came than the one that was looked at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from django.core.cache import cache, caches
 from django.core.signing import Signer
 
 from b2router.b2 import account_info, session, shelves
-from b2router.b2.account_info import LIFETIME_S, Authorisation, due_at
+from b2router.b2.account_info import LIFETIME_S, Authorisation, SharedLogin, due_at
 from b2router.b2.download import stat
 from b2router.b2.session import Session
 from b2router.config import Account, CacheAccountInfo, MemoryAccountInfo, SqliteAccountInfo
@@ -80,12 +81,8 @@ def test_encrypted_the_token_is_not_to_be_seen(emulator: Emulator) -> None:
 @pytest.mark.parametrize("encrypt", [False, True])
 def test_an_old_secret_key_still_opens_what_it_closed(encrypt: bool, emulator: Emulator, settings: Any) -> None:
     token = Session(account(emulator), CacheAccountInfo(encrypt=encrypt)).login().token
-    place = next(iter(caches["default"]._cache)).split(":", 2)[2]  # type: ignore[attr-defined]
-    text = cache.get(place)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]
-    other = Session(account(emulator), CacheAccountInfo(encrypt=encrypt))
-    cache.set(other.shared._place("login"), text)
-    assert other.login().token == token
+    assert Session(account(emulator), CacheAccountInfo(encrypt=encrypt)).login().token == token
     assert emulator.calls() == {"b2_authorize_account": 1}
 
 
@@ -103,13 +100,15 @@ def forged(emulator: Emulator, **changes: Any) -> str:
         pytest.param(lambda emulator: b"\x80\x04", id="bytes"),
         pytest.param(lambda emulator: forged(emulator), id="not signed"),
         pytest.param(lambda emulator: Signer(salt="other").sign(forged(emulator)), id="signed for something else"),
-        pytest.param(lambda emulator: sign("[]"), id="signed, another shape"),
-        pytest.param(lambda emulator: sign(forged(emulator, token=7)), id="a token that is none"),
-        pytest.param(lambda emulator: sign(forged(emulator, token="")), id="an empty token"),
-        pytest.param(lambda emulator: sign(forged(emulator, allowed={})), id="rights that are none"),
-        pytest.param(lambda emulator: sign(forged(emulator, made_at=time.time() - LIFETIME_S)), id="too old"),
-        pytest.param(lambda emulator: sign(forged(emulator, made_at=time.time() + 9999)), id="from the future"),
-        pytest.param(lambda emulator: sign(forged(emulator, extra=1)), id="of another version"),
+        pytest.param(lambda emulator: sign(emulator, "[]"), id="signed, another shape"),
+        pytest.param(lambda emulator: sign(emulator, forged(emulator, token=7)), id="a token that is none"),
+        pytest.param(lambda emulator: sign(emulator, forged(emulator, token="")), id="an empty token"),
+        pytest.param(lambda emulator: sign(emulator, forged(emulator, allowed={})), id="rights that are none"),
+        pytest.param(lambda emulator: sign(emulator, forged(emulator, made_at=time.time() - LIFETIME_S)), id="too old"),
+        pytest.param(
+            lambda emulator: sign(emulator, forged(emulator, made_at=time.time() + 9999)), id="from the future"
+        ),
+        pytest.param(lambda emulator: sign(emulator, forged(emulator, extra=1)), id="of another version"),
     ],
 )
 def test_what_is_not_ours_is_not_believed(write: Any, emulator: Emulator) -> None:
@@ -120,15 +119,16 @@ def test_what_is_not_ours_is_not_believed(write: Any, emulator: Emulator) -> Non
     assert Session(account(emulator), CacheAccountInfo()).login().token == mine.login().token, "and is replaced"
 
 
-def sign(text: str) -> str:
-    return Signer(salt="b2router.account_info").sign(text)
+def sign(emulator: Emulator, text: str) -> str:
+    label = SharedLogin(account(emulator), CacheAccountInfo())._label("login")
+    return Signer(salt="b2router.account_info").sign(f"{label} {text}")
 
 
 def test_a_token_goes_to_no_foreign_host_even_if_the_site_signed_it(emulator: Emulator) -> None:
     from b2router.errors import UnexpectedAnswer
 
     mine = Session(account(emulator), CacheAccountInfo())
-    cache.set(mine.shared._place("login"), sign(forged(emulator, download_url="https://evil.example.com")))
+    cache.set(mine.shared._place("login"), sign(emulator, forged(emulator, download_url="https://evil.example.com")))
     with pytest.raises(UnexpectedAnswer, match="not part of the realm"):
         mine.login()
 
@@ -289,8 +289,15 @@ def test_a_bucket_that_was_made_anew_is_found_again(emulator: Emulator) -> None:
 
 def test_a_bucket_id_that_is_rubbish_is_not_believed(emulator: Emulator) -> None:
     mine = Session(account(emulator), CacheAccountInfo())
-    cache.set(mine.shared._place("bucket", "acme-public"), ["x"])
-    assert mine.bucket("acme-public").id_ == mine.api.get_bucket_by_name("acme-public").id_
+    mine.login()
+    found = mine.api.get_bucket_by_name("acme-public").id_
+    other = mine.api.get_bucket_by_name("acme-staff").id_
+    place = mine.shared._place("bucket", "acme-public")
+    mine.shared.keep_bucket_id("acme-staff", other)
+    for rubbish in (["x"], other, cache.get(mine.shared._place("bucket", "acme-staff"))):
+        cache.set(place, rubbish)
+        mine._buckets.clear()
+        assert mine.bucket("acme-public").id_ == found
 
 
 # Tokens for browsers
@@ -306,6 +313,56 @@ def test_a_download_token_is_shared_too(info: AccountInfo, emulator: Emulator) -
     assert emulator.calls()["b2_get_download_authorization"] == 1
     assert download_token(sessions[0], "acme-public", "b.txt", ends_at, time.time()) not in tokens
     assert download_token(sessions[0], "acme-public", "a.txt", ends_at + 150, time.time()) not in tokens
+
+
+def test_a_forked_process_waits_for_no_thread_of_its_parent(emulator: Emulator) -> None:
+    """A thread may ask for a token at the moment of the fork; in the child it never goes on."""
+    from b2router.b2 import tokens
+
+    forks = multiprocessing.get_context("fork")
+    with tokens._lock:
+        child = forks.Process(target=_ask_for_token, args=(emulator,))
+        child.start()
+    child.join(10)
+    is_stuck = child.is_alive()
+    child.kill()
+    assert (is_stuck, child.exitcode) == (False, 0)
+
+
+def _ask_for_token(emulator: Emulator) -> None:
+    from b2router.b2.tokens import download_token
+
+    download_token(Session(account(emulator)), "acme-public", "a.txt", int(time.time()) + 300, time.time())
+
+
+def test_who_waits_for_a_token_is_not_stopped_with_who_asked(emulator: Emulator) -> None:
+    """gevent stops a request with an exception that is no `Exception`; it is for that request alone."""
+    from b2router.b2.tokens import download_token
+
+    session, ends_at, results = Session(account(emulator)), int(time.time()) + 300, []
+    is_asking, is_waiting = threading.Event(), threading.Event()
+
+    def stop(*_: Any) -> None:
+        is_asking.set()
+        is_waiting.wait(5)
+        time.sleep(0.05)
+        raise SystemExit
+
+    def ask() -> None:
+        try:
+            download_token(session, "acme-public", "a.txt", ends_at, time.time())
+        except BaseException as error:
+            results.append(type(error))
+
+    session.bucket = stop  # type: ignore[method-assign,assignment]
+    first, second = threading.Thread(target=ask), threading.Thread(target=ask)
+    first.start()
+    is_asking.wait(5)
+    second.start()
+    is_waiting.set()
+    first.join()
+    second.join()
+    assert set(results) == {SystemExit, Unavailable}
 
 
 def test_a_login_that_another_process_left_may_have_expired_too(emulator: Emulator) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from typing import Any
 
 import pytest
+import requests
 
 from b2router.b2.circuit import Circuit, RetryQuota
 from b2router.b2.download import stat
+from b2router.b2.objects import upload
 from b2router.b2.session import Session
 from b2router.config import Limits, MemoryAccountInfo
 from b2router.emulator import Emulator
@@ -174,6 +177,40 @@ def test_a_call_that_ends_otherwise_leaves_the_way_free() -> None:
     circuit.enter("download")
     with pytest.raises(Unavailable):
         circuit.enter("download")
+
+
+def test_a_call_that_never_ends_leaves_the_way_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a large upload does for hours, or a thread that was killed."""
+    monkeypatch.setattr("b2router.b2.circuit.TRIAL_S", 0.05)
+    circuit = Circuit(Limits(circuit_failures=1, circuit_pause_s=0.01))
+    circuit.enter("upload")
+    circuit.failed("upload", Unavailable("x"))
+    time.sleep(0.05)
+    circuit.enter("upload")
+    with pytest.raises(Unavailable):
+        circuit.enter("upload")
+    time.sleep(0.1)
+    circuit.enter("upload")
+
+
+@pytest.mark.parametrize("before", [b"", b"x" * (9 * 1024 * 1024)], ids=["at once", "in the second part"])
+@pytest.mark.parametrize("error", [requests.ConnectionError, Unavailable, CapExceeded])
+def test_a_source_that_fails_is_no_failure_of_b2(
+    error: type[Exception], before: bytes, session: Session, emulator: Emulator
+) -> None:
+    """A site may upload what it fetches from addresses that visitors give."""
+
+    class Source(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if block := super().read(size):
+                return block
+            raise error("the source is away")
+
+    for _ in range(QUICK.circuit_failures):
+        with pytest.raises(error, match="the source is away"):
+            upload(session, "acme-public", "x", Source(before), content_type="a/b", file_info={})
+    assert session.circuit.state() == {}
+    upload(session, "acme-public", "x", io.BytesIO(b"x"), content_type="a/b", file_info={})
 
 
 def test_its_state_can_be_asked_for(session: Session, emulator: Emulator) -> None:

@@ -278,6 +278,18 @@ def test_a_range_of_a_file_that_others_have_shrunk(configure: Configure, emulato
     assert read(client, "/b2/a.txt", Range="bytes=1-") == (206, "2", b"12")
 
 
+def test_the_rest_of_a_file_that_others_have_shrunk_is_the_whole_of_the_new_one(
+    configure: Configure, client: Client
+) -> None:
+    """RFC 9110, 13.1.5: where If-Range does not hold, there is no range, hence none that cannot be satisfied."""
+    put(content=b"0123456789")
+    etag = client.head("/b2/a.txt")["ETag"]
+    by_others("a.txt", b"012")
+    assert read(client, "/b2/a.txt", Range="bytes=5-", **{"If-Range": etag}) == (200, "3", b"012")
+    cache.clear()
+    assert read(client, "/b2/a.txt", Range="bytes=5-", **{"If-Range": etag}) == (200, "3", b"012")
+
+
 def test_an_etag_from_memory_never_goes_with_other_bytes(configure: Configure, client: Client) -> None:
     put()
     old = client.head("/b2/a.txt")["ETag"]

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from b2router.b2 import budget
 from b2router.b2.session import Session, close_all, for_account
 from b2router.b2.wire import check_address
 from b2router.config import Account
@@ -164,3 +165,9 @@ def test_a_late_refusal_of_an_old_token_is_no_reason_for_another_login(session: 
     session._http._used.token = session.login().token
     assert session.api.session.authorize_automatically()
     assert emulator.calls() == {"b2_authorize_account": 3}
+
+
+def test_the_threads_of_b2sdk_share_the_budget_of_their_call(emulator: Emulator) -> None:
+    threads = Session(account(emulator)).api.services.copy_manager._thread_pool
+    with budget.limited(budget.Budget()) as limit:
+        assert threads.submit(budget.current).result() is limit

@@ -192,3 +192,13 @@ def test_middleware_in_the_chain_spoils_nothing(middleware: str, settings: Any) 
     assert part["ETag"] == whole["ETag"]
     assert not whole["ETag"].startswith("W/")
     assert same.status_code == 304
+
+
+def test_all_calls_of_an_answer_share_its_time(emulator: Emulator, settings: Any) -> None:
+    settings.BACKBLAZE_CONFIG = settings.BACKBLAZE_CONFIG | {"limits": {"request_s": 1, "request_tries": 1}}
+    ask(URL)
+    cache.clear()
+    for call in ("head", "download"):
+        emulator.fail(call, delay_s=0.7)
+    assert ask(URL, If_None_Match='"another"').status_code == 503
+    assert ask(URL, If_None_Match='"another"').status_code == 200
