@@ -64,7 +64,7 @@ class RangedReader(io.RawIOBase):
         self._hashed_bytes = 0
         self._operation: operations.Operation | None = None
         self.stored: StoredFile = self._begin(place.file(key) if version is None else place.version(key, version))
-        self._file = place.version(key, self.stored.file_id)
+        self._file = place.version(key, self.stored.file_id, is_ours=True)
         self._operation = operations.held()
 
     def readable(self) -> bool:

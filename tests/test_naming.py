@@ -7,15 +7,20 @@ import io
 import multiprocessing
 import os
 import re
+import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
+from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +31,9 @@ from b2router.b2.session import close_all
 from b2router.b2.shelves import CacheShelf
 from b2router.emulator import Emulator
 from b2router.errors import ReadOnly, Refused, Unavailable
+from tests import services
 from tests.conftest import Configure
+from tests.project import settings as project
 
 HELLO = hashlib.sha256(b"hello").hexdigest()[:32]
 
@@ -150,26 +157,62 @@ def test_threads_that_save_one_name_all_keep_their_file(configure: Configure) ->
     assert {name: int(storage.open(name).read()) for name in saved} == saved
 
 
-def _save_often(barrier: Any, results: Any, number: int) -> None:
+def _save_often(barrier: Any, results: Any, number: int, turns: int, locks: Path) -> None:
+    tempfile.tempdir = str(locks)  # where a host keeps its locks
     storage = get_storage("staff")
-    for turn in range(20):
-        barrier.wait()
+    for turn in range(turns):
+        barrier.wait(60)
         results.put((storage.save(f"{turn}.txt", ContentFile(f"{number} {turn}")), f"{number} {turn}"))
 
 
-def test_processes_that_save_one_name_all_keep_their_file(configure: Configure) -> None:
-    """On one host, without a cache that they share."""
+def _saved_by_two(turns: int, locks: Sequence[Path]) -> dict[str, str]:
+    """Let two processes save files of the same names at once."""
     forks = multiprocessing.get_context("fork")
     barrier, results = forks.Barrier(2), forks.Queue()
-    processes = [forks.Process(target=_save_often, args=(barrier, results, number)) for number in range(2)]
+    processes = [
+        forks.Process(target=_save_often, args=(barrier, results, number, turns, folder))
+        for number, folder in enumerate(locks)
+    ]
     for process in processes:
         process.start()
-    saved = dict(results.get(timeout=60) for _ in range(40))
+    saved = dict(results.get(timeout=60) for _ in range(2 * turns))
     for process in processes:
         process.join()
-    assert len(saved) == 40
+    return saved
+
+
+def _are_kept(saved: dict[str, str], count: int) -> None:
+    assert len(saved) == count
     storage = get_storage("staff")
-    assert {name: storage.open(name).read().decode() for name in saved} == saved
+    for name, content in saved.items():
+        with storage.open(name) as file:
+            assert file.read().decode() == content
+
+
+def test_processes_that_save_one_name_all_keep_their_file(configure: Configure, tmp_path: Path) -> None:
+    """On one host, without a cache that they share."""
+    _are_kept(_saved_by_two(20, [tmp_path, tmp_path]), 40)
+
+
+@pytest.mark.slow
+def test_two_hundred_times_at_once(configure: Configure, tmp_path: Path) -> None:
+    _are_kept(_saved_by_two(200, [tmp_path, tmp_path]), 400)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", [services.redis, services.memcached])
+def test_two_hundred_times_at_once_on_two_hosts_that_share_a_cache(
+    service: Callable[[Path], AbstractContextManager[services.Service]],
+    configure: Configure,
+    tmp_path: Path,
+) -> None:
+    """Each has locks of its own, of which the other knows nothing."""
+    hosts = [tmp_path / "one", tmp_path / "other"]
+    for host in hosts:
+        host.mkdir()
+    with service(tmp_path) as running, override_settings(CACHES={"default": project.cache(running.url)}):
+        saved = _saved_by_two(200, hosts)
+    _are_kept(saved, 400)
 
 
 def test_hosts_that_share_a_cache_reserve_names_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

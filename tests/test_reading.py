@@ -254,3 +254,12 @@ def test_a_file_that_is_only_opened_costs_one_small_call(storage: B2Storage, emu
     storage.open("a.bin").close()
     assert emulator.calls() == {"download": 1}
     assert emulator.bytes_out() <= WINDOW_BYTES
+
+
+def test_reading_on_asks_nothing_but_the_download(storage: B2Storage, emulator: Emulator) -> None:
+    """B2 has told the id of the version, so the id of the bucket is not needed."""
+    content = saved(storage, emulator, MIB)
+    forget()
+    with storage.open("a.bin") as file:
+        assert file.read() == content
+    assert emulator.calls() == {"b2_authorize_account": 1, "download": 2}
