@@ -17,7 +17,7 @@ from b2router import names
 from b2router.errors import InvalidName
 from b2router.values import Model, error_at
 
-__all__ = ["YEAR_S", "CachePolicy", "CacheRule", "CacheRules", "matches", "policy"]
+__all__ = ["YEAR_S", "CachePolicy", "CacheRule", "CacheRules", "header", "is_hashed", "matches", "policy", "rule"]
 
 YEAR_S = 31_536_000
 """The longest that a file may be kept without asking. Source: RFC 9111, 5.2.2.1, and what caches make of more."""
@@ -107,8 +107,7 @@ def policy(rules: Iterable[CacheRule], name: str, max_age_s: int) -> CachePolicy
         name: the file name, relative to the profile's location.
         max_age_s: what holds where no rule matches, in seconds.
     """
-    found = (rule for rule in rules if matches(rule.match, name) and (not rule.hashed or _is_hashed(name)))
-    return next(found, None) or _usual(max_age_s)
+    return rule(rules, name) or _usual(max_age_s)
 
 
 @lru_cache(maxsize=64)
@@ -116,12 +115,33 @@ def _usual(max_age_s: int) -> CachePolicy:
     return CachePolicy(max_age_s=max_age_s)
 
 
+def rule(rules: Iterable[CacheRule], name: str) -> CacheRule | None:
+    """The rule that counts for this name; None when none matches.
+
+    Args:
+        rules: of its profile.
+        name: the file name, relative to the profile's location.
+    """
+    return next((rule for rule in rules if matches(rule.match, name) and (not rule.hashed or is_hashed(name))), None)
+
+
+def header(policy: CachePolicy, *, is_public: bool) -> str:
+    """Cache-Control: what the policy says, to whom the permission says. Nothing makes public what not everybody may
+    read."""
+    if policy.no_store:
+        return "no-store" if is_public else "private, no-store"
+    scope = "public" if is_public else "private"
+    how_long = f"max-age={policy.life_s}" if policy.life_s else "no-cache"
+    return f"{scope}, {how_long}, immutable" if policy.immutable else f"{scope}, {how_long}"
+
+
 def matches(pattern: str, name: str) -> bool:
     """Whether a pattern of `CacheRule.match` is for this name. Whole segments are compared, and case counts."""
     return _expression(pattern).fullmatch(name) is not None
 
 
-def _is_hashed(name: str) -> bool:
+def is_hashed(name: str) -> bool:
+    """Whether a name holds a hash of the content, as `CacheRule.hashed` has it."""
     return _HASHED.fullmatch(name.rpartition("/")[2]) is not None
 
 

@@ -61,6 +61,8 @@ IDS = {
     "wide_key": "b2router.W007",
     "session_cookie": "b2router.W008",
     "site_cache": "b2router.W009",
+    "static_order": "b2router.W010",
+    "static_cache": "b2router.W011",
 }
 """Kind of problem → id of the check. A kind that is not here is an invalid value."""
 
@@ -133,6 +135,7 @@ def check_site(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
         messages.append(_message(problem))
     messages += [_message(problem) for problem in _internal_problems(config, routed)]
     messages += [_message(problem, Warning) for problem in _master_key_problems(config)]
+    messages += _static_messages(config)
     if not django_settings.DEBUG:
         messages += [_message(problem) for problem in _emulator_problems(config)]
     return messages
@@ -151,7 +154,30 @@ def check_deployment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
     from b2router.deployment import deployment_problems
 
     config = _config()
-    return [] if config is None else [_message(problem, Warning) for problem in deployment_problems(config)]
+    if config is None:
+        return []
+    problems = [*deployment_problems(config)]
+    if _has_static_files():
+        from b2router.staticfiles.declared import cache_problems
+
+        problems += cache_problems(config)
+    return [_message(problem, Warning) for problem in problems]
+
+
+def _static_messages(config: Any) -> list[CheckMessage]:
+    if not _has_static_files():
+        return []
+    from b2router.staticfiles.declared import alias_problems, order_problems
+
+    return [
+        *[_message(problem) for problem in alias_problems(config)],
+        *[_message(problem, Warning) for problem in order_problems()],
+    ]
+
+
+def _has_static_files() -> bool:
+    """Whether Django's app is there; without it, its storages need not even be loaded."""
+    return apps.is_installed("django.contrib.staticfiles")
 
 
 def _message(problem: Problem, kind: type[Error] | type[Warning] = Error) -> CheckMessage:

@@ -24,7 +24,7 @@ from b2router.versions import VersionedStorage
 
 if TYPE_CHECKING:
     from b2router.b2.objects import Entry
-    from b2router.config import BucketProfile
+    from b2router.config import BucketProfile, CachePolicy
     from b2router.files import B2File
 
 __all__ = ["B2Storage"]
@@ -351,13 +351,33 @@ class B2Storage(VersionedStorage):
                 key,
                 source,
                 content_type=declared_type or content_types.of_name(name),
-                file_info=profile.file_info,
+                file_info=self._file_info(name),
                 size_bytes=size_bytes,
                 path=path,
                 how=profile.upload,
             )
         operations.count_in(stored.size_bytes)
         place.metadata.saved(key, stored)
+
+    def _file_info(self, name: str) -> dict[str, str]:
+        """What B2 stores with a file of this name. Browsers and edges that fetch it without the site are told by B2 how
+        long to keep it, so that is stored too."""
+        from b2router import caching
+
+        profile, stored = self.profile, {}
+        is_open = profile.is_public and profile.delivery.mode in ("cdn", "direct")
+        if is_open and (policy := self._cache_policy(name)) is not None:
+            stored["b2-cache-control"] = caching.header(policy, is_public=True)
+        return stored | profile.file_info
+
+    def _cache_policy(self, name: str) -> CachePolicy | None:
+        """What the profile says about this name; None when it says nothing."""
+        from b2router import caching
+
+        profile = self.profile
+        if (rule := caching.rule(profile.cache, name)) is not None:
+            return rule
+        return caching.policy((), name, profile.max_age_s) if profile.max_age_s else None
 
     def _unpublished(self) -> BucketProfile:
         profile = self.profile
