@@ -52,6 +52,9 @@ IDS = {
     "cache": "b2router.E018",
     "encrypt": "b2router.E019",
     "sqlite": "b2router.E020",
+    "customer_key": "b2router.E021",
+    "locked": "b2router.E022",
+    "callable": "b2router.E023",
     "unknown_variable": "b2router.W001",
     "unreadable_route": "b2router.W002",
     "master_key": "b2router.W003",
@@ -105,7 +108,7 @@ def check_environment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]
 
 
 def check_permissions(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
-    """Whether what decides about visitors is there: predicates, owners' models, users."""
+    """Whether what decides about visitors and files is there: predicates, owners' models, users, callables."""
     return [_message(problem) for problem in _permission_problems()]
 
 
@@ -212,10 +215,21 @@ def _permission_problems() -> Iterator[Problem]:
                     f"the predicate '{path}' cannot be used: {type(error).__name__}: {error}.",
                     "Name a callable that takes (request, file), by the path it is imported from.",
                 )
+        yield from _callable_problems(profile)
         if profile.owner is not None:
             yield from _owner_problems(profile.name, profile.owner)
         if profile.route and permissions.needs_user(profile.permission):
             yield from _user_problems(profile.name)
+
+
+def _callable_problems(profile: Any) -> Iterator[Problem]:
+    from b2router import provided
+
+    for where, path in provided.paths(profile):
+        try:
+            provided.callable_at(where, path)
+        except ConfigError as error:
+            yield from error.problems
 
 
 def _owner_problems(profile: str, owner: str) -> Iterator[Problem]:

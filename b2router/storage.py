@@ -7,7 +7,7 @@ touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,14 +17,14 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
-from b2router import content_types, names, naming, operations
+from b2router import names, naming, operations
 from b2router.errors import InvalidName, NotFound, NotServed
-from b2router.router import Target, current_router
+from b2router.router import Target
 from b2router.versions import VersionedStorage
 
 if TYPE_CHECKING:
     from b2router.b2.objects import Entry
-    from b2router.config import BucketProfile, CachePolicy
+    from b2router.config import BucketProfile
     from b2router.files import B2File
 
 __all__ = ["B2Storage"]
@@ -32,7 +32,7 @@ __all__ = ["B2Storage"]
 
 @deconstructible(path="b2router.B2Storage")
 class B2Storage(VersionedStorage):
-    """The files of one profile, by Django's storage contract; and what B2 can do beyond it, in `VersionedStorage`.
+    """The files of one profile, by Django's storage contract; and beyond it what the classes below it have.
 
     Args:
         alias: of the configuration's `storages`, or a profile's name.
@@ -326,10 +326,16 @@ class B2Storage(VersionedStorage):
             )
 
     def _save(self, name: str, content: File[Any]) -> str:
-        from b2router.contents import upload_source
+        from b2router.contents import rewindable, upload_source
 
         self._key(name)  # a name that fails is refused before anything of the content is read
-        self._upload(name, *upload_source(content), declared_type=getattr(content, "content_type", None))
+        declared_type = getattr(content, "content_type", None)
+        if self.profile.file_info_from is None:
+            self._upload(name, *upload_source(content), declared_type=declared_type)
+            return name
+        with rewindable(content) as readable:
+            own = self._own_info(name, readable)
+            self._upload(name, *upload_source(readable), declared_type=declared_type, own=own)
         return name
 
     def _upload(
@@ -339,45 +345,28 @@ class B2Storage(VersionedStorage):
         size_bytes: int | None,
         path: str | None = None,
         declared_type: str | None = None,
+        own: Mapping[str, str] | None = None,
     ) -> None:
         from b2router.b2 import objects
 
-        profile, key = self.profile, self._key(name)
-        place = current_router().place(profile)
+        key, place = self._key(name), self._place()
+        if own is None and self.profile.file_info_from is not None:
+            own = self._own_info(name, File(source, name))
+            source.seek(0)
+        options = self._options(name, declared_type, own or {})
         with place.metadata.changing(key):
             stored = objects.upload(
                 place.session,
                 place.bucket,
                 key,
                 source,
-                content_type=declared_type or content_types.of_name(name),
-                file_info=self._file_info(name),
+                options,
                 size_bytes=size_bytes,
                 path=path,
-                how=profile.upload,
+                how=self.profile.upload,
             )
         operations.count_in(stored.size_bytes)
         place.metadata.saved(key, stored)
-
-    def _file_info(self, name: str) -> dict[str, str]:
-        """What B2 stores with a file of this name. Browsers and edges that fetch it without the site are told by B2 how
-        long to keep it, so that is stored too."""
-        from b2router import caching
-
-        profile, stored = self.profile, {}
-        is_open = profile.is_public and profile.delivery.mode in ("cdn", "direct")
-        if is_open and (policy := self._cache_policy(name)) is not None:
-            stored["b2-cache-control"] = caching.header(policy, is_public=True)
-        return stored | profile.file_info
-
-    def _cache_policy(self, name: str) -> CachePolicy | None:
-        """What the profile says about this name; None when it says nothing."""
-        from b2router import caching
-
-        profile = self.profile
-        if (rule := caching.rule(profile.cache, name)) is not None:
-            return rule
-        return caching.policy((), name, profile.max_age_s) if profile.max_age_s else None
 
     def _unpublished(self) -> BucketProfile:
         profile = self.profile

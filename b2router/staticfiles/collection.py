@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextvars import Context
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class Collection:
     Args:
         files: what B2 has, by name; what is uploaded is added.
         describe: what a file of this name and SHA-1 will be.
-        store: uploads a file.
+        store: uploads a file, of which the SHA-1 is known.
         remove: deletes a file.
         threads: how many uploads run at the same time.
         progress: is told how it goes.
@@ -48,7 +48,7 @@ class Collection:
         files: dict[str, ListedFile],
         *,
         describe: Callable[[str, str], ListedFile],
-        store: Callable[[str, File[Any]], None],
+        store: Callable[[str, File[Any], str | None], None],
         remove: Callable[[str], None],
         threads: int,
         progress: Progress,
@@ -86,12 +86,11 @@ class Collection:
             self.files[name] = wanted
             self._progress.wanted()
             if (again := kept(readable)) is None:
-                self._store(name, readable)
+                self._store(name, readable, wanted.sha1)
                 self._progress.uploaded(readable.size)
             else:
                 self._make_room()
-                # In a context of its own: each upload is an operation, and has a budget, of its own.
-                self._under_way.add(self._executor.submit(Context().run, self._upload, name, again))
+                self._under_way.add(self._executor.submit(copy_context().run, self._upload, name, again, wanted.sha1))
 
     def doom(self, name: str) -> None:
         """Have a file deleted at the end, unless it is put there again."""
@@ -123,7 +122,7 @@ class Collection:
         self.wait()
         for name in sorted(self._doomed):
             self._make_room()
-            self._under_way.add(self._executor.submit(Context().run, self._remove, name))
+            self._under_way.add(self._executor.submit(copy_context().run, self._remove, name))
         self.wait()
 
     def close(self) -> None:
@@ -140,9 +139,9 @@ class Collection:
         for future in ended:
             future.result()
 
-    def _upload(self, name: str, content: Content) -> None:
+    def _upload(self, name: str, content: Content, sha1: str | None) -> None:
         with content() as file:
-            self._store(name, file)
+            self._store(name, file, sha1)
             self._progress.uploaded(file.size)
 
 

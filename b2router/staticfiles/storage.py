@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from django.core.files.base import File
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
-from b2router import content_types, operations
+from b2router import operations
 from b2router.errors import NotFound
 from b2router.contents import rewindable
 from b2router.staticfiles.collection import Collection, is_same, sha1_of
@@ -24,6 +26,7 @@ from b2router.storage import B2Storage
 
 if TYPE_CHECKING:
     from b2router.b2.listing import ListedFile
+    from b2router.b2.options import UploadOptions
     from b2router.config import BucketProfile
 
 __all__ = ["LISTING_S", "THREADS", "B2StaticStorage"]
@@ -33,6 +36,9 @@ THREADS = 8
 
 LISTING_S = 60.0
 """How long a listing is believed outside of a collection, in seconds; what this storage writes is entered in it."""
+
+
+_sha1: ContextVar[str | None] = ContextVar("b2router_static_sha1", default=None)
 
 
 @deconstructible(path="b2router.staticfiles.B2StaticStorage")
@@ -164,25 +170,39 @@ class B2StaticStorage(B2Storage):
             return name
         files = self._recent()
         if files is None:
-            self._store(name, content)
+            self._store(name, content, None)
             return name
         with rewindable(content) as readable:
             wanted = self._described(name, sha1_of(readable))
             there = files.get(name)
             if there is None or not is_same(there, wanted):
-                self._store(name, readable)
+                self._store(name, readable, wanted.sha1)
                 files[name] = wanted
         return name
 
-    def _store(self, name: str, content: File[Any]) -> None:
-        with operations.storage_call(self.profile.name, "save", name):
-            super()._save(name, content)
+    def _store(self, name: str, content: File[Any], sha1: str | None) -> None:
+        token = _sha1.set(sha1)
+        try:
+            with operations.storage_call(self.profile.name, "save", name):
+                super()._save(name, content)
+        finally:
+            _sha1.reset(token)
+
+    def _options(
+        self, name: str, declared_type: str | None = None, own: Mapping[str, str] | None = None
+    ) -> UploadOptions:
+        """With the SHA-1, which B2 cannot tell of a large file by itself, for the next listing."""
+        return replace(super()._options(name, declared_type, own or {}), sha1=_sha1.get())
 
     def _described(self, name: str, sha1: str) -> ListedFile:
         """How B2 will list a file that is uploaded now."""
         from b2router.b2.listing import ListedFile
 
-        return ListedFile(sha1, content_types.of_name(name), self._file_info(name), datetime.now(UTC))
+        return ListedFile(sha1, *self._stored_as(name), datetime.now(UTC))
+
+    def _own_info(self, name: str, content: File[Any]) -> dict[str, str]:
+        """None: a static file is told from the next by its content and headers, which a callable could change."""
+        return {}
 
     def _files(self) -> dict[str, ListedFile]:
         """What B2 has, by name."""

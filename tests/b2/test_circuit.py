@@ -10,6 +10,7 @@ import pytest
 
 from b2router.b2.circuit import Circuit, RetryQuota
 from b2router.b2.download import stat
+from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
 from b2router.config import Limits, MemoryAccountInfo
 from b2router.emulator import Emulator
@@ -117,7 +118,7 @@ def test_a_used_up_cap_for_uploads_leaves_downloads_alone(session: Session, emul
     emulator.fail("b2_get_upload_url", status=403, code="storage_cap_exceeded")
     for _ in range(3):
         with pytest.raises(CapExceeded):
-            objects.upload(session, "acme-public", "x", io.BytesIO(b"x"), content_type="text/plain", file_info={})
+            objects.upload(session, "acme-public", "x", io.BytesIO(b"x"), UploadOptions("text/plain"))
     assert emulator.calls()["b2_get_upload_url"] == 1
     assert ask(session) is NotFound
 

@@ -78,8 +78,8 @@ def test_the_manifest_comes_when_all_that_it_names_is_there(use: Use, emulator: 
     order: list[str] = []
     store = B2ManifestStaticStorage._store
 
-    def slow(self: Any, name: str, file: Any) -> None:
-        store(self, name, file)
+    def slow(self: Any, name: str, file: Any, sha1: str | None) -> None:
+        store(self, name, file, sha1)
         order.append(name)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -156,11 +156,11 @@ def test_uploads_run_side_by_side_and_no_more_than_said(
     lock, now, most = threading.Lock(), [0], [0]
     store = B2StaticStorage._store
 
-    def watched(self: B2StaticStorage, name: str, file: Any) -> None:
+    def watched(self: B2StaticStorage, name: str, file: Any, sha1: str | None) -> None:
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        store(self, name, file)
+        store(self, name, file, sha1)
         with lock:
             now[0] -= 1
 
@@ -203,6 +203,17 @@ def test_headers_that_the_profile_changed_are_uploaded_again(use: Use, emulator:
     use(route=None, delivery=direct, cache=[{"match": "*.css", "max_age_s": 60}])
     collect()
     assert done(emulator) == {"b2_list_file_names": 1, "b2_upload_file": 2}
+
+
+def test_a_large_file_is_known_by_its_hash_too(use: Use, emulator: Emulator, source: Path) -> None:
+    """B2 keeps no SHA-1 of a file that came in parts, unless it is told."""
+    use(upload={"part_bytes": 5_000_000})
+    (source / "large.bin").write_bytes(os.urandom(11_000_000))
+    collect()
+    restart()
+    emulator.reset_counts()
+    assert "5 unmodified" in collect()
+    assert done(emulator) == {"b2_list_file_names": 1}
 
 
 def test_a_read_only_profile_is_refused_before_anything(use: Use, emulator: Emulator) -> None:
