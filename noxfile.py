@@ -211,6 +211,13 @@ def django_suites(session: nox.Session) -> None:
 
 
 @nox.session
+def staticfiles(session: nox.Session) -> None:
+    """Run Django's own tests of static files on the emulator; they are fetched for it."""
+    install(session, "--editable", ".[yaml]", *group("test"), DJANGO[dict(DIAGONAL)[HOME_PYTHON]])
+    session.run("python", "-m", "pytest", "tests/staticfiles", *session.posargs, env={"B2ROUTER_REQUIRE": "all"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and which module may import which; writes nothing."""
     install(session, *group("lint"))

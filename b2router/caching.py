@@ -10,14 +10,26 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from b2router import names
 from b2router.errors import InvalidName
 from b2router.values import Model, error_at
 
-__all__ = ["YEAR_S", "CachePolicy", "CacheRule", "CacheRules", "matches", "policy"]
+__all__ = [
+    "YEAR_S",
+    "CachePolicy",
+    "CacheRule",
+    "CacheRules",
+    "Pattern",
+    "covers",
+    "header",
+    "is_hashed",
+    "matches",
+    "policy",
+    "rule",
+]
 
 YEAR_S = 31_536_000
 """The longest that a file may be kept without asking. Source: RFC 9111, 5.2.2.1, and what caches make of more."""
@@ -55,38 +67,40 @@ class CachePolicy(Model):
         return self
 
 
+def _pattern(value: str) -> str:
+    try:
+        names.check(value)
+    except InvalidName as error:
+        raise PydanticCustomError(
+            "match",
+            "expected a pattern of names, such as '*.css' or 'static/**'; {reason}",
+            {"reason": str(error).removesuffix(".")},
+        ) from None
+    if any("**" in segment and segment != "**" for segment in value.split("/")):
+        raise PydanticCustomError("match", "expected '**' alone between slashes, such as 'static/**/*.css'")
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""Which names a rule is for, see `CacheRule.match`."""
+
+
 class CacheRule(CachePolicy):
     """A policy for the files with certain names."""
 
-    match: str = "**"
+    match: Pattern = "**"
     """Which names: "*" stands for any characters of one segment, "**" between slashes for any segments, everything
     else for itself. Without a slash it is compared with the last segment, in whatever folder."""
     hashed: bool = False
     """Only names that hold a hash of the content, as Django's ManifestStaticFilesStorage makes them:
     "app.55e7cbb9ba48.css"."""
 
-    @field_validator("match")
-    @classmethod
-    def _match_is_a_pattern(cls, value: str) -> str:
-        try:
-            names.check(value)
-        except InvalidName as error:
-            raise PydanticCustomError(
-                "match",
-                "expected a pattern of names, such as '*.css' or 'static/**'; {reason}",
-                {"reason": str(error).removesuffix(".")},
-            ) from None
-        if any("**" in segment and segment != "**" for segment in value.split("/")):
-            raise PydanticCustomError("match", "expected '**' alone between slashes, such as 'static/**/*.css'")
-        return value
-
 
 def _each_is_reached(rules: tuple[CacheRule, ...]) -> tuple[CacheRule, ...]:
     errors = []
     for index, rule in enumerate(rules):
         for number, earlier in enumerate(rules[:index], 1):
-            covers = earlier.match == rule.match or earlier.match in _EVERYTHING
-            if covers and rule.hashed >= earlier.hashed:
+            if covers(earlier.match, rule.match) and rule.hashed >= earlier.hashed:
                 text = f"rule {number} takes all names that this one could match; expected the narrower rule first"
                 errors.append(error_at("cache", (index,), text))
                 break
@@ -107,8 +121,7 @@ def policy(rules: Iterable[CacheRule], name: str, max_age_s: int) -> CachePolicy
         name: the file name, relative to the profile's location.
         max_age_s: what holds where no rule matches, in seconds.
     """
-    found = (rule for rule in rules if matches(rule.match, name) and (not rule.hashed or _is_hashed(name)))
-    return next(found, None) or _usual(max_age_s)
+    return rule(rules, name) or _usual(max_age_s)
 
 
 @lru_cache(maxsize=64)
@@ -116,12 +129,38 @@ def _usual(max_age_s: int) -> CachePolicy:
     return CachePolicy(max_age_s=max_age_s)
 
 
+def rule(rules: Iterable[CacheRule], name: str) -> CacheRule | None:
+    """The rule that counts for this name; None when none matches.
+
+    Args:
+        rules: of its profile.
+        name: the file name, relative to the profile's location.
+    """
+    return next((rule for rule in rules if matches(rule.match, name) and (not rule.hashed or is_hashed(name))), None)
+
+
+def header(policy: CachePolicy, *, is_public: bool) -> str:
+    """Cache-Control: what the policy says, to whom the permission says. Nothing makes public what not everybody may
+    read."""
+    if policy.no_store:
+        return "no-store" if is_public else "private, no-store"
+    scope = "public" if is_public else "private"
+    how_long = f"max-age={policy.life_s}" if policy.life_s else "no-cache"
+    return f"{scope}, {how_long}, immutable" if policy.immutable else f"{scope}, {how_long}"
+
+
 def matches(pattern: str, name: str) -> bool:
     """Whether a pattern of `CacheRule.match` is for this name. Whole segments are compared, and case counts."""
     return _expression(pattern).fullmatch(name) is not None
 
 
-def _is_hashed(name: str) -> bool:
+def covers(pattern: str, other: str) -> bool:
+    """Whether a pattern surely matches all names that the other one matches."""
+    return pattern == other or pattern in _EVERYTHING
+
+
+def is_hashed(name: str) -> bool:
+    """Whether a name holds a hash of the content, as `CacheRule.hashed` has it."""
     return _HASHED.fullmatch(name.rpartition("/")[2]) is not None
 
 

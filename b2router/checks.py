@@ -52,6 +52,9 @@ IDS = {
     "cache": "b2router.E018",
     "encrypt": "b2router.E019",
     "sqlite": "b2router.E020",
+    "customer_key": "b2router.E021",
+    "locked": "b2router.E022",
+    "callable": "b2router.E023",
     "unknown_variable": "b2router.W001",
     "unreadable_route": "b2router.W002",
     "master_key": "b2router.W003",
@@ -61,6 +64,8 @@ IDS = {
     "wide_key": "b2router.W007",
     "session_cookie": "b2router.W008",
     "site_cache": "b2router.W009",
+    "static_order": "b2router.W010",
+    "static_cache": "b2router.W011",
 }
 """Kind of problem → id of the check. A kind that is not here is an invalid value."""
 
@@ -103,7 +108,7 @@ def check_environment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]
 
 
 def check_permissions(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
-    """Whether what decides about visitors is there: predicates, owners' models, users."""
+    """Whether what decides about visitors and files is there: predicates, owners' models, users, callables."""
     return [_message(problem) for problem in _permission_problems()]
 
 
@@ -133,6 +138,7 @@ def check_site(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
         messages.append(_message(problem))
     messages += [_message(problem) for problem in _internal_problems(config, routed)]
     messages += [_message(problem, Warning) for problem in _master_key_problems(config)]
+    messages += _static_messages(config)
     if not django_settings.DEBUG:
         messages += [_message(problem) for problem in _emulator_problems(config)]
     return messages
@@ -151,7 +157,30 @@ def check_deployment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
     from b2router.deployment import deployment_problems
 
     config = _config()
-    return [] if config is None else [_message(problem, Warning) for problem in deployment_problems(config)]
+    if config is None:
+        return []
+    problems = [*deployment_problems(config)]
+    if _has_static_files():
+        from b2router.staticfiles.declared import cache_problems
+
+        problems += cache_problems(config)
+    return [_message(problem, Warning) for problem in problems]
+
+
+def _static_messages(config: Any) -> list[CheckMessage]:
+    if not _has_static_files():
+        return []
+    from b2router.staticfiles.declared import alias_problems, order_problems
+
+    return [
+        *[_message(problem) for problem in alias_problems(config)],
+        *[_message(problem, Warning) for problem in order_problems()],
+    ]
+
+
+def _has_static_files() -> bool:
+    """Whether Django's app is there; without it, its storages need not even be loaded."""
+    return apps.is_installed("django.contrib.staticfiles")
 
 
 def _message(problem: Problem, kind: type[Error] | type[Warning] = Error) -> CheckMessage:
@@ -186,10 +215,21 @@ def _permission_problems() -> Iterator[Problem]:
                     f"the predicate '{path}' cannot be used: {type(error).__name__}: {error}.",
                     "Name a callable that takes (request, file), by the path it is imported from.",
                 )
+        yield from _callable_problems(profile)
         if profile.owner is not None:
             yield from _owner_problems(profile.name, profile.owner)
         if profile.route and permissions.needs_user(profile.permission):
             yield from _user_problems(profile.name)
+
+
+def _callable_problems(profile: Any) -> Iterator[Problem]:
+    from b2router import provided
+
+    for where, path in provided.paths(profile):
+        try:
+            provided.callable_at(where, path)
+        except ConfigError as error:
+            yield from error.problems
 
 
 def _owner_problems(profile: str, owner: str) -> Iterator[Problem]:

@@ -30,6 +30,17 @@ from b2router.modes import (
     RedirectDelivery,
 )
 from b2router.sharing import AccountInfo, CacheAccountInfo, MemoryAccountInfo, SqliteAccountInfo
+from b2router.storing import (
+    MAX_INFO_BYTES_LOCKED,
+    CustomerEncryption,
+    DottedPath,
+    Encryption,
+    FileInfo,
+    Retention,
+    StoredAs,
+    StoredRule,
+    StoredRules,
+)
 from b2router.uploading import Upload
 from b2router.values import SEGMENTS, Model, Name, Realm, error_at, is_loopback, located
 
@@ -45,6 +56,7 @@ __all__ = [
     "CacheRule",
     "CdnDelivery",
     "CdnSigning",
+    "CustomerEncryption",
     "DirectDelivery",
     "Limits",
     "MemoryAccountInfo",
@@ -52,7 +64,10 @@ __all__ = [
     "Permission",
     "ProxyDelivery",
     "RedirectDelivery",
+    "Retention",
     "SqliteAccountInfo",
+    "StoredAs",
+    "StoredRule",
     "Upload",
     "is_loopback",
     "missing_key",
@@ -61,8 +76,6 @@ __all__ = [
 DEFAULT_ACCOUNT = "default"
 
 _OWNER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z]+(_[A-Za-z0-9]+)*$"
-_FILE_INFO_KEY = r"[A-Za-z0-9_.`~!#$%^&*'|+-]{1,50}"
-
 # What a schema can say of the gate for names: whole segments, none of them "." or "..", no control characters. Any
 # engine for regular expressions takes it: no look-around.
 _LOCATION_PATTERN = r"^(?:(?:[^/.\x00-\x1f\x7f]|\.[^/.\x00-\x1f\x7f]|\.\.[^/\x00-\x1f\x7f])[^/\x00-\x1f\x7f]*/)*$"
@@ -122,12 +135,21 @@ class BucketProfile(Model):
     """Other policies for files with certain names; the first rule that matches counts, else `max_age_s`."""
     frames: Frames = "same-origin"
     """Which pages may show a file in a frame: "same-origin", "deny", "any", or the site's own and a list of origins."""
-    file_info: dict[str, str] = Field(
-        default_factory=dict,
-        max_length=50,
-        json_schema_extra={"propertyNames": {"type": "string", "pattern": f"^{_FILE_INFO_KEY}$"}},
-    )
+    file_info: FileInfo = Field(default_factory=dict)
     """File information that B2 stores with every upload, such as {"b2-content-language": "de"}."""
+    file_info_from: DottedPath | None = None
+    """Path of a callable of the site that takes the name and the content of an upload, and gives further file
+    information for it."""
+    stored_as: StoredRules = ()
+    """What is stored with files of certain names: type, headers, information; the first rule that matches counts."""
+    encryption: Encryption | None = None
+    """How B2 encrypts new files: {"mode": "sse_b2"}, or {"mode": "sse_c", "key": "..."} with keys of the site; without
+    one, as the bucket's default says."""
+    retention: Retention | None = None
+    """How long new files cannot be deleted, such as {"mode": "governance", "days": 30}; without one, as the bucket's
+    default says."""
+    legal_hold: bool = False
+    """Whether new files cannot be deleted until somebody lifts the hold."""
     upload: Upload = Upload()
     """How files are cut and sent to B2."""
 
@@ -186,16 +208,6 @@ class BucketProfile(Model):
             )
         return value
 
-    @field_validator("file_info")
-    @classmethod
-    def _file_info_fits_b2(cls, value: dict[str, str]) -> dict[str, str]:
-        for key in value:
-            if not re.fullmatch(_FILE_INFO_KEY, key):
-                raise PydanticCustomError("file_info", "expected keys of 1 to 50 characters that an HTTP header allows")
-        if sum(len(key.encode()) + len(text.encode()) for key, text in value.items()) > 2048:
-            raise PydanticCustomError("file_info", "expected at most 2,048 bytes of keys and values together")
-        return value
-
     @model_validator(mode="after")
     def _public_addresses_need_public_files(self) -> Self:
         if self.has_public_addresses and not self.is_public:
@@ -210,6 +222,37 @@ class BucketProfile(Model):
                 "public_delivery",
                 ("owner",),
                 f"'{self.delivery.mode}' gives out addresses that ask for no row, so no owner can be enforced",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_the_site_knows_its_keys(self) -> Self:
+        if isinstance(self.encryption, CustomerEncryption) and self.delivery.mode != "proxy":
+            raise located(
+                "customer_key",
+                ("encryption", "mode"),
+                f"with 'sse_c', B2 asks for the site's key with every download, but '{self.delivery.mode}' lets others "
+                "fetch the files; expected the delivery 'proxy', or 'sse_b2'",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_locked_stays(self) -> Self:
+        if (self.retention is not None or self.legal_hold) and self.on_delete != "hide":
+            kept = "retention" if self.retention is not None else "legal_hold"
+            raise located(
+                "locked",
+                ("on_delete",),
+                f"'{self.on_delete}' deletes versions, which '{kept}' keeps from being deleted; expected 'hide'",
+            )
+        is_short = self.encryption is not None or self.retention is not None or self.legal_hold
+        info_bytes = sum(len(f"{key}{text}".encode()) for key, text in self.file_info.items())
+        if is_short and info_bytes > MAX_INFO_BYTES_LOCKED:
+            raise located(
+                "file_info",
+                ("file_info",),
+                f"with encryption, retention or a legal hold, B2 takes at most {MAX_INFO_BYTES_LOCKED} bytes of it, "
+                "the file's name included",
             )
         return self
 

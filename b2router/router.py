@@ -90,6 +90,7 @@ class Router:
         return made
 
     def _new_place(self, profile: BucketProfile) -> Place:
+        from b2router import provided
         from b2router.b2.metadata import Metadata
         from b2router.b2.place import Place
 
@@ -97,7 +98,7 @@ class Router:
         metadata = Metadata(
             session, profile.bucket, self.config.metadata_cache, profile.metadata_ttl_s, profile.missing_ttl_s
         )
-        return Place(session, profile.bucket, metadata)
+        return Place(session, profile.bucket, metadata, provided.secrets_of(profile))
 
     def session(self, profile: BucketProfile) -> Session:
         """The connection that reaches a profile's bucket, in this process.

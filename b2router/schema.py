@@ -45,7 +45,12 @@ BEYOND = {
     "leak": "no file is reachable through a profile that lets in more people: the isolation proof",
     "repeated_key": "a key stands only once in its object",
     "location": "a `location` has at most 1,024 bytes in UTF-8, and 250 between two slashes",
-    "file_info": "`file_info` has at most 2,048 bytes of keys and values together",
+    "file_info": "`file_info` has keys that B2 takes, each once, values that fit where they become headers, and at "
+    "most 7,000 bytes together, 2,048 with encryption or locks",
+    "stored_as": "no rule of `stored_as` before it takes all its names",
+    "expires": "`expires` is a time with its zone",
+    "customer_key": "`sse_c` is for profiles with the delivery `proxy`",
+    "locked": "with `retention` or `legal_hold`, `on_delete` is `hide`",
     "cache": "a rule of `cache` says one thing (`no_store` goes with nothing else, some policy there is), and no rule "
     "before it takes all its names",
     "match": "`match` is a pattern of names, with `**` alone between slashes",

@@ -7,7 +7,7 @@ touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,9 +17,9 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
-from b2router import content_types, names, naming, operations
+from b2router import names, naming, operations
 from b2router.errors import InvalidName, NotFound, NotServed
-from b2router.router import Target, current_router
+from b2router.router import Target
 from b2router.versions import VersionedStorage
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ __all__ = ["B2Storage"]
 
 @deconstructible(path="b2router.B2Storage")
 class B2Storage(VersionedStorage):
-    """The files of one profile, by Django's storage contract; and what B2 can do beyond it, in `VersionedStorage`.
+    """The files of one profile, by Django's storage contract; and beyond it what the classes below it have.
 
     Args:
         alias: of the configuration's `storages`, or a profile's name.
@@ -326,10 +326,16 @@ class B2Storage(VersionedStorage):
             )
 
     def _save(self, name: str, content: File[Any]) -> str:
-        from b2router.contents import upload_source
+        from b2router.contents import rewindable, upload_source
 
         self._key(name)  # a name that fails is refused before anything of the content is read
-        self._upload(name, *upload_source(content), declared_type=getattr(content, "content_type", None))
+        declared_type = getattr(content, "content_type", None)
+        if self.profile.file_info_from is None:
+            self._upload(name, *upload_source(content), declared_type=declared_type)
+            return name
+        with rewindable(content) as readable:
+            own = self._own_info(name, readable)
+            self._upload(name, *upload_source(readable), declared_type=declared_type, own=own)
         return name
 
     def _upload(
@@ -339,22 +345,25 @@ class B2Storage(VersionedStorage):
         size_bytes: int | None,
         path: str | None = None,
         declared_type: str | None = None,
+        own: Mapping[str, str] | None = None,
     ) -> None:
         from b2router.b2 import objects
 
-        profile, key = self.profile, self._key(name)
-        place = current_router().place(profile)
+        key, place = self._key(name), self._place()
+        if own is None and self.profile.file_info_from is not None:
+            own = self._own_info(name, File(source, name))
+            source.seek(0)
+        options = self._options(name, declared_type, own or {})
         with place.metadata.changing(key):
             stored = objects.upload(
                 place.session,
                 place.bucket,
                 key,
                 source,
-                content_type=declared_type or content_types.of_name(name),
-                file_info=profile.file_info,
+                options,
                 size_bytes=size_bytes,
                 path=path,
-                how=profile.upload,
+                how=self.profile.upload,
             )
         operations.count_in(stored.size_bytes)
         place.metadata.saved(key, stored)

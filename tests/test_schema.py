@@ -172,7 +172,15 @@ RULES: dict[str, Any] = {
     },
     "leak": {"defaults": SHARED, "profiles": {"a": {"permission": "staff"}, "b": {"permission": "public"}}},
     "location": {"profiles": {"a": {**SHARED, "location": "é" * 126 + "/"}}},
-    "file_info": {"profiles": {"a": {**SHARED, "file_info": {"x": "y" * 2048}}}},
+    "file_info": {"profiles": {"a": {**SHARED, "file_info": {"x": "y" * 7000}}}},
+    "stored_as": {"profiles": {"a": {**SHARED, "stored_as": [{"match": "**"}, {"match": "*.css"}]}}},
+    "expires": {"profiles": {"a": {**SHARED, "stored_as": [{"expires": "2030-01-31T00:00:00"}]}}},
+    "customer_key": {
+        "profiles": {
+            "a": {**SHARED, "encryption": {"mode": "sse_c", "key": "site.key"}, "delivery": {"mode": "redirect"}}
+        }
+    },
+    "locked": {"profiles": {"a": {**SHARED, "legal_hold": True, "on_delete": "purge"}}},
     "cache": {"profiles": {"a": {**SHARED, "cache": [{"match": "*.css"}]}}},
     "match": {"profiles": {"a": {**SHARED, "cache": [{"match": "a**/b", "max_age_s": 5}]}}},
     "path": {
@@ -340,6 +348,18 @@ RULES_OF_A_PROFILE: dict[str, st.SearchStrategy[Any]] = {
     "cache": st.lists(st.sampled_from([{"match": "*.css", "immutable": True}, {"no_store": True}]), max_size=2),
     "frames": st.sampled_from(["same-origin", "any", ["https://*.a.example:8", "http://[::1]"]]),
     "file_info": st.dictionaries(st.sampled_from(["a", "b2-x"]), st.text(max_size=3)),
+    "stored_as": st.lists(
+        st.sampled_from(
+            [
+                {"match": "*.css", "content_language": "de", "expires": "2030-01-31T00:00:00Z"},
+                {"content_type": "text/x; a=b", "file_info": {"a": ""}, "content_disposition": "inline"},
+            ]
+        ),
+        max_size=2,
+    ),
+    "encryption": st.none() | st.sampled_from([{"mode": "sse_b2"}, {"mode": "sse_c", "key": "a.b"}]),
+    "retention": st.none() | st.just({"mode": "governance", "days": 1}),
+    "legal_hold": st.booleans(),
 }
 BUCKET = {"bucket": st.sampled_from(["acme-one", "acme-two", "acme-three", "ACME-four"])}
 OWN = {"route": st.sampled_from(["b2/", "c/", "d/", ".../e/"]), "extends": st.sampled_from(["a", "b", ["a", "c_d"]])}

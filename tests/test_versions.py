@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 
 from b2router import get_storage
 from b2router.b2.objects import upload
+from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
 from b2router.emulator import Emulator
 from b2router.errors import NotFound
@@ -206,7 +207,7 @@ def test_what_is_moved_is_the_file_and_not_what_is_remembered(configure: Configu
     configure(staff={"naming": "overwrite", "on_delete": "purge"})
     storage = get_storage("staff")
     write(storage, b"old")
-    upload(Session(account(emulator)), "acme-staff", "a.txt", BytesIO(b"new"), content_type="text/plain", file_info={})
+    upload(Session(account(emulator)), "acme-staff", "a.txt", BytesIO(b"new"), UploadOptions("text/plain"))
     assert storage.move("a.txt", "b.txt") == "b.txt"
     assert read(storage, "b.txt") == b"new"
 

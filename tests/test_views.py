@@ -13,6 +13,7 @@ from django.urls import resolve, reverse
 
 from b2router import get_storage
 from b2router.b2 import objects
+from b2router.b2.options import UploadOptions
 from b2router.delivery import response
 from b2router.emulator import Emulator
 from b2router.permissions import RequestedFile
@@ -297,8 +298,7 @@ def test_an_odd_name_survives_the_way_through_url_and_b2(name: str, configure: C
         "acme-public",
         name,
         io.BytesIO(content),
-        content_type="text/plain",
-        file_info={},
+        UploadOptions("text/plain"),
         size_bytes=len(content),
     )
     url = storage.url(name)

@@ -21,8 +21,10 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 
 from b2router import operations
 from b2router.b2 import budget, deadlines, faults, wire
+from b2router.b2.options import CustomerKey, UploadOptions
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile, from_headers
+from b2router.content_types import UNKNOWN
 from b2router.errors import BackendError, NotFound, Unavailable, UnexpectedAnswer
 
 __all__ = ["BLOCK_BYTES", "Download", "open_download", "open_version", "stat", "stat_version"]
@@ -57,8 +59,15 @@ class Download:
         block_bytes: the most that a block has; whoever reads may change it.
     """
 
-    def __init__(self, session: Session, stored: StoredFile, response: urllib3.BaseHTTPResponse) -> None:
+    def __init__(
+        self,
+        session: Session,
+        stored: StoredFile,
+        response: urllib3.BaseHTTPResponse,
+        secret: CustomerKey | None = None,
+    ) -> None:
         self.stored = stored
+        self._secret = secret
         self.block_bytes = BLOCK_BYTES
         self.size_bytes = int(response.headers["Content-Length"])
         self.first = _first(response.headers.get("Content-Range"))
@@ -143,7 +152,9 @@ class Download:
         first, last = self.first + self.size_bytes - self._left, self.first + self.size_bytes - 1
         path = _path_of_version(self.stored.file_id)
         try:
-            response = _request(self._session, "GET", path, {"Range": f"bytes={first}-{last}"}, is_resumed=True)
+            response = _request(
+                self._session, "GET", path, {"Range": f"bytes={first}-{last}"}, self._secret, is_resumed=True
+            )
         except NotFound:
             raise faults.unavailable("the file was deleted while it was being read") from None
         self._response = response
@@ -166,7 +177,9 @@ class Download:
             raise UnexpectedAnswer("The bytes that came do not have the SHA-1 of the file.")
 
 
-def open_download(session: Session, bucket: str, key: str, span: Span | None = None) -> Download:
+def open_download(
+    session: Session, bucket: str, key: str, span: Span | None = None, secret: CustomerKey | None = None
+) -> Download:
     """Ask B2 for a file; the body waits in the connection.
 
     Args:
@@ -174,51 +187,57 @@ def open_download(session: Session, bucket: str, key: str, span: Span | None = N
         bucket: its name.
         key: of the file; its name has passed the gate.
         span: which bytes; None for the whole file. B2 shortens a span that goes past the end.
+        secret: of a file that is encrypted with a key of the site.
     Raises:
         NotFound: no such file.
         RangeNotSatisfiable: the file has no byte of the span.
         BackendError: B2 refused or failed.
     """
-    return _opened(session, key, _path(bucket, key), span)
+    return _opened(session, key, _path(bucket, key), span, secret)
 
 
-def open_version(session: Session, key: str, file_id: str, span: Span | None = None) -> Download:
+def open_version(
+    session: Session, key: str, file_id: str, span: Span | None = None, secret: CustomerKey | None = None
+) -> Download:
     """Ask B2 for one version of a file, newest or not.
 
     Args:
         key: of the file: a version of another one is none of it.
         file_id: of the version.
         span: which bytes; None for the whole file.
+        secret: see `open_download`.
     Raises:
         NotFound, RangeNotSatisfiable, BackendError: see `open_download`.
     """
-    return _opened(session, key, _path_of_version(file_id), span, is_version=True)
+    return _opened(session, key, _path_of_version(file_id), span, secret, is_version=True)
 
 
-def stat_version(session: Session, key: str, file_id: str) -> StoredFile:
+def stat_version(session: Session, key: str, file_id: str, secret: CustomerKey | None = None) -> StoredFile:
     """What B2 knows about one version of a file, newest or not; one call.
 
     Raises:
         NotFound: no such version of this file.
         BackendError: B2 refused or failed.
     """
-    response = _request(session, "HEAD", _path_of_version(file_id), {}, is_version=True)
+    response = _request(session, "HEAD", _path_of_version(file_id), {}, secret, is_version=True)
     response.drain_conn()
     _check_key(key, response)
     return from_headers(key, response.headers)
 
 
-def _opened(session: Session, key: str, path: str, span: Span | None, *, is_version: bool = False) -> Download:
+def _opened(
+    session: Session, key: str, path: str, span: Span | None, secret: CustomerKey | None, *, is_version: bool = False
+) -> Download:
     headers = {}
     if span is not None:
         headers["Range"] = f"bytes={'' if span[0] is None else span[0]}-{'' if span[1] is None else span[1]}"
     with budget.limited(budget.of_request(session.limits)):
         for _ in range(2):  # what ignores ranges, or mixes them up, gets a second chance
-            response = _request(session, "GET", path, headers, is_version=is_version)
+            response = _request(session, "GET", path, headers, secret, is_version=is_version)
             try:
                 if is_version:
                     _check_key(key, response)
-                download = Download(session, from_headers(key, response.headers), response)
+                download = Download(session, from_headers(key, response.headers), response, secret)
             except NotFound:
                 response.close()
                 raise
@@ -231,14 +250,14 @@ def _opened(session: Session, key: str, path: str, span: Span | None, *, is_vers
     raise UnexpectedAnswer("A download was answered with other bytes of the file than those that were asked for.")
 
 
-def stat(session: Session, bucket: str, key: str) -> StoredFile:
+def stat(session: Session, bucket: str, key: str, secret: CustomerKey | None = None) -> StoredFile:
     """What B2 knows about a file, without its bytes; one call.
 
     Raises:
         NotFound: no such file.
         BackendError: B2 refused or failed.
     """
-    response = _request(session, "HEAD", _path(bucket, key), {})
+    response = _request(session, "HEAD", _path(bucket, key), {}, secret)
     response.drain_conn()  # there is no body, but this is how the connection returns to its pool
     return from_headers(key, response.headers)
 
@@ -276,6 +295,7 @@ def _request(
     method: Literal["GET", "HEAD"],
     path: str,
     headers: dict[str, str],
+    secret: CustomerKey | None,
     *,
     is_version: bool = False,
     is_resumed: bool = False,
@@ -293,7 +313,7 @@ def _request(
                 response = login.host.urlopen(
                     method,
                     path,
-                    headers={**login.host.headers, "Authorization": login.token, **headers},
+                    headers={**login.host.headers, "Authorization": login.token, **headers, **_unlocking(secret)},
                     timeout=wire.timeout(limit),
                     retries=_ONE_TRY,
                     preload_content=False,
@@ -327,6 +347,11 @@ def _request(
             asked = faults.retry_after_s(given.get("Retry-After"))
             if not isinstance(error_, Unavailable) or not limit.pause(asked):
                 raise error_
+
+
+def _unlocking(secret: CustomerKey | None) -> dict[str, str]:
+    """The headers that tell B2 the key of a file. Made where they are sent, so that no frame keeps them."""
+    return {} if secret is None else UploadOptions(UNKNOWN, encryption=secret).part_headers()
 
 
 def _error_body(response: urllib3.BaseHTTPResponse) -> bytes:

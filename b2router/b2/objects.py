@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import IO, Any
@@ -35,9 +35,8 @@ def upload(
     bucket: str,
     key: str,
     source: IO[bytes] | Source,
+    options: UploadOptions,
     *,
-    content_type: str,
-    file_info: Mapping[str, str],
     size_bytes: int | None = None,
     path: str | None = None,
     how: Upload = _USUAL_UPLOAD,
@@ -46,19 +45,18 @@ def upload(
 
     Args:
         source: read from where it stands to its end, unless `path` is given.
-        content_type: what B2 stores as Content-Type.
-        file_info: further headers and values that B2 stores.
+        options: what B2 stores beside the bytes; a type that no header can hold is left out.
         size_bytes: of the source, as far as known.
         path: the same bytes as a file on the local disk.
         how: it is cut and sent.
     Returns:
         What B2 now knows about the file.
     Raises:
-        ValueError: B2 does not take such information.
+        ValueError: B2 does not take such options.
         BackendError: B2 refused or failed.
         Exception: what the source raised.
     """
-    options = UploadOptions(_sendable(content_type), dict(file_info))
+    options = replace(options, content_type=_sendable(options.content_type))
     return uploads.upload(session, bucket, key, source, options, how=how, size_bytes=size_bytes, path=path)
 
 

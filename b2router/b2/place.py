@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from b2router.b2 import download
 from b2router.b2.metadata import Metadata
+from b2router.b2.options import CustomerKey
 from b2router.b2.reservations import Reservations
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile
@@ -23,11 +25,17 @@ class Place:
         session: of the account.
         bucket: its name.
         metadata: what is remembered about its files.
+        secret_of: gives the key of a file, where files are encrypted with keys of the site.
     """
 
     session: Session
     bucket: str
     metadata: Metadata
+    secret_of: Callable[[str], CustomerKey | None] | None = None
+
+    def secret(self, key: str) -> CustomerKey | None:
+        """The key of the site that a file is encrypted with; None for all others."""
+        return None if self.secret_of is None else self.secret_of(key)
 
     @property
     def reservations(self) -> Reservations:
@@ -91,7 +99,7 @@ class PlacedFile:
         """
         place = self._place
         try:
-            stored = download.stat(place.session, place.bucket, self._key)
+            stored = download.stat(place.session, place.bucket, self._key, place.secret(self._key))
         except NotFound:
             place.metadata.was_missing(self._key, self._known)
             raise
@@ -108,7 +116,7 @@ class PlacedFile:
         """
         place = self._place
         try:
-            body = download.open_download(place.session, place.bucket, self._key, span)
+            body = download.open_download(place.session, place.bucket, self._key, span, place.secret(self._key))
         except NotFound:
             place.metadata.was_missing(self._key, self._known)
             raise
@@ -135,6 +143,7 @@ class PlacedVersion:
         self._place = place
         self._is_ours = is_ours
         self._session = place.session
+        self._secret = place.secret(key)
         self._key = key
         self._file_id = file_id
 
@@ -151,7 +160,7 @@ class PlacedVersion:
             BackendError: B2 refused or failed.
         """
         self._check_bucket()
-        return download.stat_version(self._session, self._key, self._file_id)
+        return download.stat_version(self._session, self._key, self._file_id, self._secret)
 
     def open(self, span: download.Span | None = None) -> download.Download:
         """Its bytes; one call.
@@ -160,7 +169,7 @@ class PlacedVersion:
             NotFound, RangeNotSatisfiable, BackendError: see `download.open_download`.
         """
         self._check_bucket()
-        return download.open_version(self._session, self._key, self._file_id, span)
+        return download.open_version(self._session, self._key, self._file_id, span, self._secret)
 
     def _check_bucket(self) -> None:
         """B2 opens whatever an id names, in all buckets of the account, and answers with the name of the file alone. So

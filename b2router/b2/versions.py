@@ -7,19 +7,23 @@ is back when the marker is gone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from b2sdk.v3 import NO_RETENTION_FILE_SETTING, FileRetentionSetting, LegalHold, RetentionMode
 from b2sdk.v3.exception import FileNotPresent
 
 from b2router.b2 import budget
 from b2router.b2.objects import bucket_for
+from b2router.b2.options import Retention, UploadOptions
 from b2router.b2.place import Place
 from b2router.b2.stored import StoredFile, from_version
 from b2router.errors import NotFound
 
-__all__ = ["FileVersion", "copy_to", "delete_newest", "list_versions", "purge", "restore"]
+__all__ = ["FileVersion", "copy_to", "delete_newest", "hold", "list_versions", "purge", "restore", "retain"]
 
 COPY_BYTES = 5_000_000_000
 """The most that B2 copies in one call; more is copied in parts. Source: B2 documentation, "b2_copy_file"."""
@@ -105,7 +109,9 @@ def restore(place: Place, key: str) -> None:
         _delete(place, key, marker.id)
 
 
-def copy_to(place: Place, version: StoredFile, target: Place, key: str) -> StoredFile:
+def copy_to(
+    place: Place, version: StoredFile, target: Place, key: str, options: UploadOptions | None = None
+) -> StoredFile:
     """Copy a file version within B2, with its type and information; no byte passes this process.
 
     Args:
@@ -113,6 +119,7 @@ def copy_to(place: Place, version: StoredFile, target: Place, key: str) -> Store
         version: which.
         target: where the copy goes; of the same account.
         key: of the copy.
+        options: encryption by B2, retention and hold of the copy; type and information are those of the version.
     Returns:
         What B2 now knows about the copy.
     Raises:
@@ -121,13 +128,52 @@ def copy_to(place: Place, version: StoredFile, target: Place, key: str) -> Store
     """
     session = target.session
     with bucket_for(session, target.bucket, "upload", budget.of_upload(session.limits), is_own=True) as bucket:
+        said: dict[str, Any] = {} if options is None else options.of_large_file()
+        kept = {name: said[name] for name in ("file_retention", "legal_hold") if said.get(name) is not None}
+        if (encryption := said.get("server_side_encryption")) is not None:
+            kept["destination_encryption"] = encryption
         if version.size_bytes <= COPY_BYTES:
-            return from_version(key, bucket.copy(version.file_id, key))
-        options: dict[str, Any] = {
-            "source_content_type": version.content_type,
-            "source_file_info": dict(version.info),
-        }
-        return from_version(key, bucket.copy(version.file_id, key, length=version.size_bytes, **options))
+            return from_version(key, bucket.copy(version.file_id, key, **kept))
+        kept |= {"source_content_type": version.content_type, "source_file_info": dict(version.info)}
+        return from_version(key, bucket.copy(version.file_id, key, length=version.size_bytes, **kept))
+
+
+def retain(place: Place, key: str, file_id: str, retention: Retention | None, *, bypass: bool = False) -> None:
+    """Say until when a version cannot be deleted, or that it can.
+
+    Args:
+        retention: None lifts it.
+        bypass: use the key's right to shorten or lift one of governance.
+    Raises:
+        NotFound: there is no such version.
+        BackendError: B2 refused or failed; as the key lacks a right, or the bucket has no file lock.
+    """
+    wanted = NO_RETENTION_FILE_SETTING if retention is None else _setting(retention)
+    with _changing(place):
+        place.session.api.update_file_retention(file_id, key, wanted, bypass)
+
+
+def hold(place: Place, key: str, file_id: str, *, is_held: bool) -> None:
+    """Keep a version from being deleted, or no longer.
+
+    Raises:
+        NotFound: there is no such version.
+        BackendError: B2 refused or failed; as the key lacks a right, or the bucket has no file lock.
+    """
+    with _changing(place):
+        place.session.api.update_file_legal_hold(file_id, key, LegalHold.ON if is_held else LegalHold.OFF)
+
+
+def _setting(retention: Retention) -> FileRetentionSetting:
+    return FileRetentionSetting(RetentionMode(retention.mode), int(retention.until.timestamp() * 1000))
+
+
+@contextmanager
+def _changing(place: Place) -> Iterator[None]:
+    session = place.session
+    with session.calling("upload", budget.of_storage_call(session.limits)):
+        session.login()
+        yield
 
 
 def _delete(place: Place, key: str, file_id: str) -> None:

@@ -201,9 +201,4 @@ def _policy(profile: BucketProfile, name: str, shown: Presentation) -> CachePoli
 
 
 def _cache_control(profile: BucketProfile, policy: CachePolicy) -> str:
-    """What the policy says, to whom the permission says: nothing makes public what not everybody may read."""
-    if policy.no_store:
-        return "no-store" if profile.is_public else "private, no-store"
-    scope = "public" if profile.is_public else "private"
-    how_long = f"max-age={policy.life_s}" if policy.life_s else "no-cache"
-    return f"{scope}, {how_long}, immutable" if policy.immutable else f"{scope}, {how_long}"
+    return caching.header(policy, is_public=profile.is_public)

@@ -13,6 +13,7 @@ import requests
 from b2router.b2.circuit import Circuit, RetryQuota
 from b2router.b2.download import stat
 from b2router.b2.objects import upload
+from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
 from b2router.config import Limits, MemoryAccountInfo
 from b2router.emulator import Emulator
@@ -120,7 +121,7 @@ def test_a_used_up_cap_for_uploads_leaves_downloads_alone(session: Session, emul
     emulator.fail("b2_get_upload_url", status=403, code="storage_cap_exceeded")
     for _ in range(3):
         with pytest.raises(CapExceeded):
-            objects.upload(session, "acme-public", "x", io.BytesIO(b"x"), content_type="text/plain", file_info={})
+            objects.upload(session, "acme-public", "x", io.BytesIO(b"x"), UploadOptions("text/plain"))
     assert emulator.calls()["b2_get_upload_url"] == 1
     assert ask(session) is NotFound
 
@@ -208,9 +209,9 @@ def test_a_source_that_fails_is_no_failure_of_b2(
 
     for _ in range(QUICK.circuit_failures):
         with pytest.raises(error, match="the source is away"):
-            upload(session, "acme-public", "x", Source(before), content_type="a/b", file_info={})
+            upload(session, "acme-public", "x", Source(before), UploadOptions("a/b"))
     assert session.circuit.state() == {}
-    upload(session, "acme-public", "x", io.BytesIO(b"x"), content_type="a/b", file_info={})
+    upload(session, "acme-public", "x", io.BytesIO(b"x"), UploadOptions("a/b"))
 
 
 def test_its_state_can_be_asked_for(session: Session, emulator: Emulator) -> None:

@@ -16,6 +16,7 @@ import pytest
 from b2router.b2 import budget, objects
 from b2router.b2.budget import Budget
 from b2router.b2.download import open_download, stat
+from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
 from b2router.config import Account, Limits
 from b2router.errors import Unavailable
@@ -230,5 +231,5 @@ def test_an_upload_may_pause_for_longer_than_a_connection_may_take(server: Impos
         return server.http(200, json.dumps(answer).encode())
 
     server.script = script
-    objects.upload(session, "acme-x", "k", io.BytesIO(content), content_type="a/b", file_info={}, size_bytes=1)
+    objects.upload(session, "acme-x", "k", io.BytesIO(content), UploadOptions("a/b"), size_bytes=1)
     assert server.asked(b"POST /up") == 1

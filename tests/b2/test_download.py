@@ -14,6 +14,7 @@ import urllib3
 
 from b2router.b2 import budget, objects
 from b2router.b2.download import BLOCK_BYTES, Download, open_download, stat
+from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
 from b2router.config import Limits
 from b2router.emulator import Emulator
@@ -26,9 +27,7 @@ CONTENT = bytes(range(256)) * 2048  # 512 KiB
 @pytest.fixture(autouse=True)
 def _stored(session: Session, emulator: Emulator) -> None:
     for key, content in {"a.bin": CONTENT, "empty": b"", "one": b"1"}.items():
-        objects.upload(
-            session, BUCKET, key, io.BytesIO(content), content_type="x/y", file_info={}, size_bytes=len(content)
-        )
+        objects.upload(session, BUCKET, key, io.BytesIO(content), UploadOptions("x/y"), size_bytes=len(content))
     emulator.reset_counts()
 
 
@@ -143,7 +142,7 @@ def test_a_file_that_is_replaced_meanwhile_is_resumed_at_its_own_version(session
     download = open_download(session, BUCKET, "a.bin")
     got = next(download)
     other = io.BytesIO(CONTENT[::-1])
-    objects.upload(session, BUCKET, "a.bin", other, content_type="x/y", file_info={}, size_bytes=len(CONTENT))
+    objects.upload(session, BUCKET, "a.bin", other, UploadOptions("x/y"), size_bytes=len(CONTENT))
     assert got + b"".join(download) == CONTENT
 
 

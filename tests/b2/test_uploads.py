@@ -237,14 +237,14 @@ def test_threads_share_addresses_and_never_use_one_at_the_same_time(session: Ses
 def test_a_bucket_that_was_made_anew_is_found_by_the_next_upload(session: Session, emulator: Emulator) -> None:
     api = session.api
     old = session.bucket("acme-public")
-    objects.upload(session, "acme-public", "a", io.BytesIO(b"x"), content_type="x/y", file_info={})
+    objects.upload(session, "acme-public", "a", io.BytesIO(b"x"), UploadOptions("x/y"))
     for version, _ in list(old.ls(latest_only=False, recursive=True)):
         api.delete_file_version(version.id_, version.file_name)
     api.delete_bucket(old)
     api.create_bucket("acme-public", "allPublic")
     with pytest.raises(Refused):
-        objects.upload(session, "acme-public", "a", io.BytesIO(b"x"), content_type="x/y", file_info={})
-    objects.upload(session, "acme-public", "a", io.BytesIO(b"x"), content_type="x/y", file_info={})
+        objects.upload(session, "acme-public", "a", io.BytesIO(b"x"), UploadOptions("x/y"))
+    objects.upload(session, "acme-public", "a", io.BytesIO(b"x"), UploadOptions("x/y"))
 
 
 class Once(io.RawIOBase):

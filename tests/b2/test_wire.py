@@ -17,6 +17,7 @@ import urllib3
 
 from b2router.b2 import budget, objects, wire
 from b2router.b2.download import open_download, stat
+from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session, for_account
 from b2router.config import Account, Limits
 from b2router.emulator import Emulator
@@ -74,7 +75,7 @@ def test_an_upload_address_that_leads_elsewhere_gets_nothing(server: Impostor, m
 
     server.script = script
     with pytest.raises(UnexpectedAnswer, match="not part of the realm"):
-        objects.upload(misled, "acme-x", "k", io.BytesIO(b"x"), content_type="a/b", file_info={}, size_bytes=1)
+        objects.upload(misled, "acme-x", "k", io.BytesIO(b"x"), UploadOptions("a/b"), size_bytes=1)
 
 
 def test_a_login_is_not_redirected(server: Impostor, misled: Session) -> None:
