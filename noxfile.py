@@ -128,7 +128,7 @@ def tests(session: nox.Session, django: str) -> None:
 
     Those of `deployment` are a session of their own, and the other pairs of Python and Django are `matrix`.
     """
-    install(session, "--editable", ".[prometheus,yaml]", *group("test"), DJANGO[django])
+    install(session, "--editable", ".[encrypt,prometheus,yaml]", *group("test"), DJANGO[django])
     # Coverage once, on the interpreter that is always there; a selection of tests has no total worth judging.
     home = session.python == HOME_PYTHON
     measured = home and not session.posargs
@@ -153,7 +153,7 @@ def tests(session: nox.Session, django: str) -> None:
 @nox.parametrize(["python", "django"], [pair for pair in MATRIX if pair not in DIAGONAL])
 def matrix(session: nox.Session, django: str) -> None:
     """Run the tests, but for the slow ones, on the pairs of Python and Django that `tests` leaves out."""
-    install(session, "--editable", ".[prometheus,yaml]", *group("test"), DJANGO[django])
+    install(session, "--editable", ".[encrypt,prometheus,yaml]", *group("test"), DJANGO[django])
     chosen = ["-n", "4", "--dist", "loadfile", "-m", "not browser and not slow", *session.posargs]
     session.run("python", *DEPRECATIONS_ARE_ERRORS, "-m", "pytest", *chosen)
 
@@ -163,7 +163,9 @@ def lowest(session: nox.Session) -> None:
     """Run the tests on the oldest versions that pyproject.toml promises to work with."""
     session.install("uv")
     here = ["--python", str(Path(session.bin) / "python")]
-    session.run("uv", "pip", "install", *here, "--resolution", "lowest-direct", "--editable", ".[prometheus,yaml]")
+    session.run(
+        "uv", "pip", "install", *here, "--resolution", "lowest-direct", "--editable", ".[encrypt,prometheus,yaml]"
+    )
     session.run("uv", "pip", "install", *here, *group("test"))  # leaves alone what is installed and fits
     session.run("uv", "pip", "list", *here)
     session.run("python", "-m", "pytest", "-m", "not browser and not slow", *session.posargs)
@@ -174,7 +176,7 @@ def browser(session: nox.Session) -> None:
     """Drive the example site with a real Chromium, which the system has to provide."""
     if not any(map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))):
         session.error("No Chromium found. Debian, Ubuntu: apt-get install chromium-headless-shell")
-    install(session, "--editable", ".[yaml]", *group("browser"))
+    install(session, "--editable", ".[encrypt,prometheus,yaml]", *group("browser"))
     session.run(
         "python", "-m", "pytest", "-m", "browser",
         "-W", "ignore::pytest.PytestRemovedIn10Warning",  # what pytest-playwright brings
@@ -190,7 +192,7 @@ def deployment(session: nox.Session) -> None:
     What is not installed is skipped, unless B2ROUTER_REQUIRE names it. B2ROUTER_LOAD_S=60 makes the load last longer,
     and B2ROUTER_REPORT names a folder for what was measured.
     """
-    install(session, "--editable", ".[prometheus,yaml]", *group("test"))
+    install(session, "--editable", ".[encrypt,prometheus,yaml]", *group("test"))
     session.run("python", *DEPRECATIONS_ARE_ERRORS, "-m", "pytest", "-m", "deployment", "-s", *session.posargs)
 
 
@@ -237,7 +239,7 @@ def format(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, strictly."""
-    install(session, "--editable", ".[prometheus,yaml]", *group("types"))
+    install(session, "--editable", ".[encrypt,prometheus,yaml]", *group("types"))
     session.run("mypy", *session.posargs)
 
 
