@@ -35,6 +35,9 @@ from tests import services
 from tests.conftest import Configure
 from tests.project import settings as project
 
+BUCKET = uuid.uuid4().hex
+"""Locks are those of the host, and this may run twice on it."""
+
 HELLO = hashlib.sha256(b"hello").hexdigest()[:32]
 
 
@@ -218,7 +221,7 @@ def test_two_hundred_times_at_once_on_two_hosts_that_share_a_cache(
 def test_hosts_that_share_a_cache_reserve_names_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CacheShelf, "is_local", False)
     cache.clear()
-    bucket = ("realm", "account", uuid.uuid4().hex)  # locks are those of the host, other runs of this test included
+    bucket = ("realm", "account", BUCKET)
     shelf = CacheShelf("default")
     one = Reservations(bucket, shelf)
     assert one.take("a.txt")
@@ -271,7 +274,7 @@ def test_a_slow_cache_is_asked_for_names_all_the_same(monkeypatch: pytest.Monkey
     monkeypatch.setattr(CacheShelf, "is_local", False)
     cache.clear()
     shelf = CacheShelf("default")
-    one, other = (Reservations(("realm", "account", "slow"), shelf) for _ in range(2))
+    one, other = (Reservations(("realm", "account", BUCKET), shelf) for _ in range(2))
     monkeypatch.setattr(shelf._health, "_failed_at", time.monotonic())
     assert one.take("a.txt")
     monkeypatch.setattr(host_locks, "_host", host_locks._Host())  # another host
