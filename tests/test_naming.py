@@ -35,10 +35,12 @@ from tests import services
 from tests.conftest import Configure
 from tests.project import settings as project
 
-BUCKET = uuid.uuid4().hex
-"""Locks are those of the host, and this may run twice on it."""
-
 HELLO = hashlib.sha256(b"hello").hexdigest()[:32]
+
+
+def bucket() -> tuple[str, ...]:
+    """Another one each time: locks are those of the host, and these tests may run twice on it."""
+    return "realm", "account", uuid.uuid4().hex
 
 
 def test_a_name_by_chance_keeps_folder_and_extension() -> None:
@@ -221,12 +223,12 @@ def test_two_hundred_times_at_once_on_two_hosts_that_share_a_cache(
 def test_hosts_that_share_a_cache_reserve_names_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CacheShelf, "is_local", False)
     cache.clear()
-    bucket = ("realm", "account", BUCKET)
+    owner = bucket()
     shelf = CacheShelf("default")
-    one = Reservations(bucket, shelf)
+    one = Reservations(owner, shelf)
     assert one.take("a.txt")
     monkeypatch.setattr(host_locks, "_host", host_locks._Host())  # another host
-    other = Reservations(bucket, shelf)
+    other = Reservations(owner, shelf)
     assert (other.take("a.txt"), other.take("b.txt")) == (False, True)
     one.give_back("a.txt")
     assert other.take("a.txt")
@@ -264,7 +266,7 @@ def test_a_cache_that_says_no_to_everything_holds_no_name(monkeypatch: pytest.Mo
     monkeypatch.setattr(cache, "add", lambda *_, **__: False, raising=False)
     monkeypatch.setattr(cache, "get", lambda *_, **__: None, raising=False)
     monkeypatch.setattr(CacheShelf, "_cache", cache)
-    held = Reservations(("realm", "account", "away"), CacheShelf("default"))
+    held = Reservations(bucket(), CacheShelf("default"))
     assert held.take("a.txt")
     held.give_back("a.txt")
 
@@ -274,7 +276,8 @@ def test_a_slow_cache_is_asked_for_names_all_the_same(monkeypatch: pytest.Monkey
     monkeypatch.setattr(CacheShelf, "is_local", False)
     cache.clear()
     shelf = CacheShelf("default")
-    one, other = (Reservations(("realm", "account", BUCKET), shelf) for _ in range(2))
+    owner = bucket()
+    one, other = (Reservations(owner, shelf) for _ in range(2))
     monkeypatch.setattr(shelf._health, "_failed_at", time.monotonic())
     assert one.take("a.txt")
     monkeypatch.setattr(host_locks, "_host", host_locks._Host())  # another host
