@@ -193,7 +193,8 @@ def _flush_in_thread() -> None:
     except Exception as error:  # the configuration was changed to one that cannot be used
         _report("default", type(error).__name__, int(time.monotonic() / 3600))
     finally:
-        connections.close_all()  # a cache in the database has opened one for this thread
+        caches.close_all()  # what was opened for this thread, as a cache in the database opens a connection, too
+        connections.close_all()
 
 
 @lru_cache(maxsize=64)  # once an hour

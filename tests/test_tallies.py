@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.files.base import ContentFile
 from django.test import Client
 
@@ -162,6 +164,18 @@ def test_a_thread_leaves_the_figures_by_itself(configure: Configure, monkeypatch
     assert counted() == {"staff": 1}
     tallies.count(record())
     assert tallies._process.timer not in (None, timer)
+
+
+def test_the_thread_closes_what_it_opened(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django keeps a client of the cache for each thread, and Memcached's would stay connected after it."""
+    closed: list[int] = []
+    monkeypatch.setattr("b2router.tallies.FLUSH_AFTER_S", 0.05)
+    monkeypatch.setattr(LocMemCache, "close", lambda cache: closed.append(threading.get_ident()))
+    tallies.count(record())
+    timer = tallies._process.timer
+    assert timer is not None
+    timer.join(10)
+    assert timer.ident in closed
 
 
 def test_a_forked_process_does_not_count_what_its_parent_did(configure: Configure) -> None:
