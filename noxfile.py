@@ -205,7 +205,7 @@ def clients(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests/emulator/clients", *session.posargs, env={"B2ROUTER_REQUIRE": "all"})
 
 
-@nox.session
+@nox.session(reuse_venv=False)
 def django_suites(session: nox.Session) -> None:
     """Run Django's and django-cleanup's own tests with files in B2 instead of on the disk; they are fetched for it."""
     install(session, "--editable", ".[yaml]", *group("suites"), DJANGO[dict(DIAGONAL)[HOME_PYTHON]])
