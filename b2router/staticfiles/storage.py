@@ -120,13 +120,13 @@ class B2StaticStorage(B2Storage):
         Raises:
             BackendError: B2 refused or failed: then nobody knows.
         """
-        name = names.of_path(name)
-        if name:
-            self._key(name.removesuffix("/"))
+        path = names.of_path(name).removesuffix("/")
+        if path:
+            self._key(path)
         if self._run is not None:
-            return self._run.has(name.removesuffix("/"))
+            return self._run.has(path)
         files = self._files()
-        return name in files or any(other.startswith(f"{name}/" if name else "") for other in files)
+        return path in files or any(other.startswith(f"{path}/" if path else "") for other in files)
 
     def delete(self, name: names.Name) -> None:
         """Make a file disappear, as the profile's `on_delete` says; in a collection: at its end, unless it is saved
@@ -166,7 +166,7 @@ class B2StaticStorage(B2Storage):
         found, uploaded_at = finders.find(name), there.uploaded_at
         if isinstance(found, str):
             uploaded_at = self._compared(name, there, found)
-        return uploaded_at if settings.USE_TZ else timezone.make_naive(uploaded_at)
+        return uploaded_at if settings.USE_TZ else timezone.make_naive(uploaded_at, timezone.get_default_timezone())
 
     def _save(self, name: str, content: File[Any]) -> str:
         self._key(name)

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import types
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.contrib.staticfiles import finders
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from b2router import checks
 from b2router.emulator import Emulator
@@ -259,12 +261,25 @@ def test_folders_exist_while_files_are_in_them(use: Use) -> None:
     storage = use()
     assert not storage.exists("") and not storage.exists("css")
     storage.save("css/a.css", ContentFile(b"1"))
-    assert storage.exists("") and storage.exists("css") and storage.exists("css/a.css")
+    assert all(storage.exists(name) for name in ("", "css", "css/", "css/a.css"))
+    with storage.collecting():
+        assert all(storage.exists(name) for name in ("", "css", "css/", "css/a.css"))
     assert not storage.exists("cs")
     storage.delete("css/a.css")
     assert not storage.exists("css")
     with pytest.raises(FileNotFoundError):
         storage.get_modified_time("css/a.css")
+
+
+def test_naive_times_are_in_the_zone_of_the_site(use: Use, settings: Any) -> None:
+    """As those of the sources are: a zone that a visitor's request has activated is none of theirs."""
+    storage = use()
+    storage.save("a.txt", ContentFile(b"1"))
+    uploaded_at = storage.get_modified_time("a.txt")
+    settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"
+    with timezone.override("America/Lima"):
+        found = storage.get_modified_time("a.txt")
+    assert found == (uploaded_at + timedelta(hours=9)).replace(tzinfo=None)
 
 
 def test_other_storages_are_collected_as_ever(use: Use, settings: Any, tmp_path: Path, emulator: Emulator) -> None:
