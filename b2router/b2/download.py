@@ -313,7 +313,12 @@ def _request(
                 response = login.host.urlopen(
                     method,
                     path,
-                    headers={**login.host.headers, "Authorization": login.token, **headers, **_unlocking(secret)},
+                    headers={
+                        "User-Agent": wire.USER_AGENT,
+                        "Authorization": login.token,
+                        **headers,
+                        **_unlocking(secret),
+                    },
                     timeout=wire.timeout(limit),
                     retries=_ONE_TRY,
                     preload_content=False,

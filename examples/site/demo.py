@@ -276,6 +276,7 @@ def main(arguments: list[str]) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell that runs this in the background ignores
     try:
         if options.check:
             return check(options.port, options.nginx)

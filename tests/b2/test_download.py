@@ -264,3 +264,10 @@ def test_redirects_are_not_followed(session: Session, emulator: Emulator) -> Non
     emulator.fail("download", status=302, code="moved")
     with pytest.raises(UnexpectedAnswer):
         open_download(session, BUCKET, "one")
+
+
+def test_b2_is_told_who_asks(session: Session, emulator: Emulator) -> None:
+    b"".join(open_download(session, BUCKET, "a.bin"))
+    stat(session, BUCKET, "a.bin")
+    asked = [call for call in emulator.log() if call.operation in ("download", "head")]
+    assert {call.headers["user-agent"].partition("/")[0] for call in asked} == {"b2router"}
