@@ -135,13 +135,16 @@ def tests(session: nox.Session, django: str) -> None:
     runner = ["-m", "coverage", "run", "-m", "pytest"] if measured else ["-m", "pytest"]
     if measured:
         session.run("coverage", "erase", silent=True)
-    # Fast tests wait more than they compute, so four run side by side; the slow ones start whole servers, and get
-    # the machine to themselves.
+    # Fast tests wait more than they compute, so four run side by side; the slow ones start whole servers, so it is two.
+    # The emulator knows no Django, and is tried on one Python only.
     fast, slow = "not browser and not slow", "not browser and not deployment and slow"
     if session.posargs:
         runs = [["-m", "not browser and not deployment" if home else fast, *session.posargs]]
     else:
-        runs = [["-n", "4", "--dist", "loadfile", "-m", fast], *([["-m", slow]] if home else [])]
+        side_by_side = ["--dist", "loadfile", "-n"]
+        runs = [[*side_by_side, "4", "-m", fast, *([] if home else ["--ignore", "tests/emulator"])]]
+        if home:
+            runs.append([*side_by_side, "2", "-m", slow])
     for options in runs:
         session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, *options)
     if measured:

@@ -114,7 +114,7 @@ def test_a_repeated_key_is_noticed_once(form: str, text: str, place: Position) -
     [
         pytest.param("toml", 'a = 1\nb = "canary\n', "it is not TOML: Illegal character '\\n'", (2, 12), id="toml"),
         pytest.param("toml", "a = [1,\n", "it is not TOML: Invalid value", (2, 1), id="toml that ends early"),
-        pytest.param("json", '{"a": "canary",}', "it is not JSON: ", (1, 16), id="json"),
+        pytest.param("json", '{"a": "canary" "b"}', "it is not JSON: ", (1, 16), id="json"),
         pytest.param("json", "", "it is not JSON: Expecting value", (1, 1), id="nothing"),
         pytest.param("yaml", "a: canary: b\n", "it is not YAML", (1, 10), id="yaml"),
         pytest.param("yaml", "a: *canary\n", "it is not YAML", (1, 4), id="yaml with an unknown reference"),

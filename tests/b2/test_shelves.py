@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,17 @@ def test_the_file_is_readable_for_this_user_alone(tmp_path: Path) -> None:
     assert oct(path.stat().st_mode & 0o777) == "0o600"
 
 
+def make_another_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE entries (x)")
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         pytest.param(lambda path: path.write_bytes(b"rubbish" * 1000), id="rubbish"),
         pytest.param(lambda path: path.mkdir(), id="a folder"),
-        pytest.param(lambda path: sqlite3.connect(path).execute("CREATE TABLE entries (x)"), id="another table"),
+        pytest.param(lambda path: make_another_table(path), id="another table"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_a_miss(spoil: Any, tmp_path: Path) -> None:
