@@ -168,7 +168,7 @@ class Metadata:
         Raises:
             BackendError: the process has no login yet, and gets none.
         """
-        return self._session.account.realm, self._session.login().account_id, self._bucket
+        return self._session.account.realm, self._session.account_id, self._bucket
 
     def _place(self, key: str) -> str:
         return place("file", *self.owner, key)

@@ -84,6 +84,7 @@ class Session:
         self.shared = SharedLogin(account, info)
         self._lock = threading.Lock()
         self._login: Login | None = None
+        self._account_id: str | None = None
         self._made: str | None = None
         self._failure: tuple[type[BackendError], str, int | None] | None = None
         self._failed_at = 0.0
@@ -111,6 +112,15 @@ class Session:
     def account(self) -> Account:
         """The application key of this session and its realm."""
         return self._account
+
+    @property
+    def account_id(self) -> str:
+        """Of the account, the same for all its keys; it outlives a login, so whoever had one need not ask again.
+
+        Raises:
+            BackendError: the process never had a login, and gets none.
+        """
+        return self._account_id or self.login().account_id
 
     def __repr__(self) -> str:
         return f"Session(realm={self._account.realm!r})"
@@ -308,6 +318,7 @@ class Session:
                 allowed=made.allowed,
                 application_key_id=account.application_key_id,
             )
+        self._account_id = made.account_id
         return Login(made, self._pool.connection_from_url(made.download_url), account.application_key_id)
 
     def _renew_for_sdk(self) -> bool:

@@ -360,3 +360,14 @@ def test_two_lengths_of_one_version_are_none(remembered: Metadata) -> None:
     remembered.came("a.txt", STORED, NOTHING)
     remembered.came("a.txt", replace(STORED, size_bytes=4), remembered.recall("a.txt"))
     assert remembered.recall("a.txt") == NOTHING
+
+
+def test_what_was_saved_is_told_without_another_login(
+    session: Session, remembered: Metadata, emulator: Emulator
+) -> None:
+    """Or a login that is lost meanwhile would make a failure of a save that B2 has done."""
+    remembered.recall("a.txt")
+    session._login = None
+    emulator.stop()
+    remembered.saved("a.txt", STORED)
+    assert remembered.recall("a.txt") == Known(STORED)
