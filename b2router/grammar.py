@@ -6,7 +6,7 @@ Part of the configuration; what a permission means is in `permissions`, and what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
@@ -89,19 +89,23 @@ Permission = Annotated[
 """Who may read: a word, `group:NAME`, `perm:app.codename`, a dotted path, or `any`, `all`, `not` of these."""
 
 
+def parts(permission: Permission) -> Sequence[Permission]:
+    """What a combinator combines; nothing for a word."""
+    match permission:
+        case AnyOf():
+            return permission.any
+        case AllOf():
+            return permission.all
+        case Not():
+            return (permission.not_,)
+        case _:
+            return ()
+
+
 def words(permission: Permission | None) -> Iterator[str]:
     """The words that a permission is made of, combinators left out."""
-    match permission:
-        case None:
-            return
-        case AnyOf():
-            parts = permission.any
-        case AllOf():
-            parts = permission.all
-        case Not():
-            parts = (permission.not_,)
-        case _:
-            yield permission
-            return
-    for part in parts:
-        yield from words(part)
+    if isinstance(permission, str):
+        yield permission
+    elif permission is not None:
+        for part in parts(permission):
+            yield from words(part)

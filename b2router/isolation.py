@@ -14,7 +14,7 @@ from itertools import permutations, product
 from math import prod
 from urllib.parse import urlsplit
 
-from b2router import modes, ternary
+from b2router import grammar, modes, ternary
 from b2router.config import (
     AllOf,
     AnyOf,
@@ -162,22 +162,8 @@ def _own(rule: Permission, profile: str) -> Permission:
 
 
 def _facts(rule: Formula) -> Iterator[str]:
-    match rule:
-        case None | "public":
-            return
-        case AnyOf():
-            parts = rule.any
-        case AllOf():
-            parts = rule.all
-        case Not():
-            parts = (rule.not_,)
-        case "authenticated":
-            return
-        case _:
-            yield rule
-            return
-    for part in parts:
-        yield from _facts(part)
+    """What has to be known about a visitor, besides whether somebody is signed in."""
+    return (word for word in grammar.words(rule) if word not in ("public", "authenticated"))
 
 
 def _holds(rule: Formula, visitor: Visitor) -> bool | None:

@@ -7,7 +7,7 @@ False, is neither yes nor no, and stays so through `any`, `all` and `not`. Only 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from inspect import iscoroutine
@@ -70,23 +70,13 @@ def answers(
 
     Args: see `is_allowed`.
     """
-    from b2router.config import AllOf, AnyOf, Not
+    from b2router import grammar  # loads pydantic
 
     if permission is None:
         yield describe(permission), False
         return
     yield describe(permission), _answer(permission, request, file)
-    parts: Sequence[Permission] = ()
-    match permission:
-        case AnyOf():
-            parts = permission.any
-        case AllOf():
-            parts = permission.all
-        case Not():
-            parts = (permission.not_,)
-        case _:
-            pass
-    for part in parts:
+    for part in grammar.parts(permission):
         yield from answers(part, request, file)
 
 
