@@ -66,6 +66,7 @@ IDS = {
     "site_cache": "b2router.W009",
     "static_order": "b2router.W010",
     "static_cache": "b2router.W011",
+    "cache_in_transaction": "b2router.W012",
 }
 """Kind of problem → id of the check. A kind that is not here is an invalid value."""
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.cache import caches
+from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from b2router.errors import Problem
@@ -24,7 +26,7 @@ __all__ = ["LONG_S", "deployment_problems", "sharing_problems"]
 LONG_S = 24 * 3600
 """A signed address that lives longer has most likely left the hands that it was made for."""
 
-_LOCAL = ("LocMemCache", "DummyCache")
+_LOCAL = {"LocMemCache", "DummyCache"}
 _SITE_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
 
 
@@ -60,6 +62,7 @@ def sharing_problems(config: BackblazeConfig) -> Iterator[Problem]:
 def deployment_problems(config: BackblazeConfig) -> Iterator[Problem]:
     """What is worth a warning before a site goes live."""
     yield from _local_caches(config)
+    yield from _joins_transactions(config)
     for profile in config.profiles.values():
         yield from _addresses(profile)
     yield from _wide_keys(config)
@@ -91,12 +94,33 @@ def _local_caches(config: BackblazeConfig) -> Iterator[Problem]:
             )
 
 
+def _joins_transactions(config: BackblazeConfig) -> Iterator[Problem]:
+    """A cache in the database, written through the connection of a request that is one transaction."""
+    for where, alias in _caches(config):
+        if alias not in settings.CACHES or "DatabaseCache" not in _kinds(alias):
+            continue
+        database = router.db_for_write(caches[alias].cache_model_class)  # type: ignore[attr-defined]
+        if connections.settings[database].get("ATOMIC_REQUESTS"):
+            yield Problem(
+                "cache_in_transaction",
+                where,
+                f"the cache '{alias}' is in the database '{database}', whose requests are transactions: others wait "
+                "for what one has written, and a rollback takes back what is known about files, not their deletion.",
+                "Give the cache a connection of its own: a second entry of DATABASES, and a router that names it.",
+            )
+
+
 def _is_local(alias: str) -> bool:
+    return bool(_kinds(alias) & _LOCAL)
+
+
+def _kinds(alias: str) -> set[str]:
+    """The names of the classes that a cache is; none when it cannot be told: `sharing_problems`, or Django, says so."""
     try:
         backend = import_string(settings.CACHES[alias]["BACKEND"])
-    except (KeyError, ImportError):  # reported by `sharing_problems`, or by Django
-        return False
-    return any(kind.__name__ in _LOCAL for kind in backend.__mro__)
+    except (KeyError, ImportError):
+        return set()
+    return {kind.__name__ for kind in getattr(backend, "__mro__", ())}
 
 
 def _addresses(profile: BucketProfile) -> Iterator[Problem]:

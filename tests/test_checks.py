@@ -10,6 +10,7 @@ import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.db import connections
 from django.test import override_settings
 
 from b2router import router
@@ -242,3 +243,11 @@ def test_the_package_that_encrypts_is_asked_for(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     (message,) = checked({**KEYS, "profiles": {"media": profile()}, "account_info": {"encrypt": True}})
     assert (message.id, message.hint) == ("b2router.E019", "Install b2router[encrypt], or leave the key out.")
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_cache_that_joins_the_sites_transactions(atomic: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", atomic)
+    backend = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+    found = deployed({**KEYS, "profiles": {"media": profile()}}, CACHES={"default": backend})
+    assert [message.id for message in found] == ["b2router.W012"] * (2 if atomic else 0)
