@@ -106,7 +106,10 @@ def fronts(b2: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     with ExitStack() as stack:
         found = {}
         for kind in ("gunicorn", "uvicorn"):
-            server = stack.enter_context(serving(kind, b2, tmp_path_factory.mktemp("server")))
+            # In a cache of files, because a process forgets what it knows alone after ten seconds.
+            cache = f"file:{tmp_path_factory.mktemp('cache')}"
+            folder = tmp_path_factory.mktemp("server")
+            server = stack.enter_context(serving(kind, b2, folder, B2ROUTER_TEST_CACHE=cache))
             assert server.get("/b2/text.txt") == TEXT
             found[kind] = server.port, server
         nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
