@@ -12,6 +12,8 @@ from pathlib import PurePosixPath
 
 from django.core.exceptions import SuspiciousFileOperation
 
+from b2router.names import MAX_SEGMENT_BYTES
+
 __all__ = ["DIGEST_DIGITS", "by_content", "digest_of", "unique"]
 
 DIGEST_DIGITS = 32
@@ -34,7 +36,8 @@ def unique(name: str, max_length: int | None = None) -> str:
 
 
 def by_content(name: str, digest: str, max_length: int | None = None) -> str:
-    """A name that stands for the content: "css/app.css" becomes "css/app.55e7cbb9….css".
+    """A name that stands for the content: "css/app.css" becomes "css/app.55e7cbb9….css". Of a stem that is too long for
+    B2 the end is left out.
 
     Args:
         name: as the site wants it.
@@ -45,6 +48,10 @@ def by_content(name: str, digest: str, max_length: int | None = None) -> str:
     """
     folder, stem, extension = _parts(name)
     digits = digest[:DIGEST_DIGITS]
+    room_bytes = MAX_SEGMENT_BYTES - len(f".{digits}{extension}".encode(errors="replace"))
+    stem = stem[:room_bytes]
+    while len(stem.encode(errors="replace")) > room_bytes:
+        stem = stem[:-1]
     if max_length is not None:
         room = max_length - len(str(folder / f".{digits}{extension}"))
         stem = stem[: max(room, 0)]

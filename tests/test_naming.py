@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import os
 import re
+import stat
 import tempfile
 import threading
 import time
@@ -24,7 +25,7 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2router import get_storage, naming
+from b2router import get_storage, names, naming
 from b2router.b2 import host_locks
 from b2router.b2.reservations import Reservations
 from b2router.b2.session import close_all
@@ -68,6 +69,15 @@ def test_names_fit_when_they_can(name: str, max_length: int) -> None:
         assert len(naming.by_content(name, HELLO, max_length)) <= max_length
     except SuspiciousFileOperation:
         assert len(name.rpartition("/")[0]) + 32 + 7 > max_length
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "💾"])
+def test_a_stem_that_is_too_long_for_b2_is_cut(letter: str) -> None:
+    """Browsers send names of 255 bytes."""
+    made = naming.by_content(f"folder/{letter * 240}.txt", HELLO)
+    assert made == names.check(made)
+    assert re.fullmatch(rf"folder/{letter}+\.{HELLO}\.txt", made)
+    assert len(made.encode()) > 200
 
 
 def test_an_extension_that_is_none_is_part_of_the_stem() -> None:
@@ -232,6 +242,52 @@ def test_hosts_that_share_a_cache_reserve_names_in_it(monkeypatch: pytest.Monkey
     assert (other.take("a.txt"), other.take("b.txt")) == (False, True)
     one.give_back("a.txt")
     assert other.take("a.txt")
+
+
+def test_a_reservation_that_ended_gives_nothing_of_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A save may last longer than a reservation, and another host may have the name meanwhile."""
+    monkeypatch.setattr(CacheShelf, "is_local", False)
+    cache.clear()
+    slow, fast, third = (Reservations(owner, CacheShelf("default")) for owner in [bucket()] * 3)
+    hosts = [(host_locks._Host(), ["slow"]), (host_locks._Host(), ["fast"]), (host_locks._Host(), ["third"])]
+
+    def go_to(number: int) -> None:
+        monkeypatch.setattr(host_locks, "_host", hosts[number][0])
+        monkeypatch.setattr("b2router.b2.reservations._process", hosts[number][1])
+
+    go_to(0)
+    assert slow.take("a.txt")
+    cache.clear()  # as after an hour
+    go_to(1)
+    assert fast.take("a.txt")
+    go_to(0)
+    slow.give_back("a.txt")
+    go_to(2)
+    assert not third.take("a.txt")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o660, 0o606])
+def test_locks_are_not_kept_where_others_can_hold_them(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may have made the file first, and what others lock would keep this user from every name."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = tmp_path / f"b2router-{os.getuid()}.lock"
+    path.touch()
+    path.chmod(mode)
+    host = host_locks._Host()
+    assert host.take("a")
+    assert (host._file is not None) is (mode == 0o600)
+
+
+def test_a_lock_file_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    found = tmp_path.stat()
+    theirs = os.stat_result([stat.S_IFREG | 0o600, *found[1:4], os.getuid() + 1, *found[5:]])
+    monkeypatch.setattr("os.fstat", lambda _: theirs)
+    host = host_locks._Host()
+    assert host.take("a")
+    assert host._file is None
 
 
 def test_a_save_that_fails_gives_the_name_back(configure: Configure, emulator: Emulator) -> None:

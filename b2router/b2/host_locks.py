@@ -8,6 +8,7 @@ Nobody waits for one: either it is had at once, or another process has it.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import threading
 from hashlib import blake2s
@@ -61,8 +62,7 @@ class _Host:
             return True
         try:
             if self._file is None:
-                path = Path(tempfile.gettempdir()) / f"b2router-{os.getuid()}.lock"
-                self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                self._file = _opened(Path(tempfile.gettempdir()) / f"b2router-{os.getuid()}.lock")
         except OSError:  # nowhere to write: threads and the cache have to do
             return True
         try:
@@ -72,6 +72,20 @@ class _Host:
         except OSError:
             return True
         return True
+
+
+def _opened(path: Path) -> int:
+    """The file of the locks, in a folder where anybody may have made it first: who can open it can keep locks.
+
+    Raises:
+        OSError: it cannot be opened, or is not this user's alone.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    found = os.fstat(file)
+    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        os.close(file)
+        raise PermissionError(f"{path} is not this user's alone.")
+    return file
 
 
 def _offset(name: str) -> int:

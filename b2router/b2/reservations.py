@@ -8,6 +8,7 @@ the cache that they share.
 from __future__ import annotations
 
 import os
+import uuid
 
 from b2router.b2 import host_locks
 from b2router.b2.shelves import CacheShelf, place
@@ -16,6 +17,17 @@ __all__ = ["LIFE_S", "Reservations"]
 
 LIFE_S = 3600
 """A process that dies keeps a name from others for so long, in seconds: they then choose another."""
+
+_process = [uuid.uuid4().hex]
+"""What this process writes into an entry, to know it again: a save may last longer than its reservation."""
+
+
+def _begin_anew_after_fork() -> None:
+    _process[0] = uuid.uuid4().hex
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew_after_fork)
 
 
 class Reservations:
@@ -42,12 +54,14 @@ class Reservations:
 
     def _is_added(self, shelf: CacheShelf, name: str) -> bool:
         """Some caches say no to everything while they are down: only a name that one of them holds is somebody's."""
-        added = shelf.add(name, os.getpid(), LIFE_S, is_spared=False)
+        added = shelf.add(name, _process[0], LIFE_S, is_spared=False)
         return added or shelf.get(name, is_spared=False) is None
 
     def give_back(self, key: str) -> None:
         """The file is there, or will not be."""
         name = place("name", *self._owner, key)
-        if self._shelf is not None and not self._shelf.is_local:
-            self._shelf.delete(name)
+        shelf = self._shelf
+        # An entry of another host means that ours has ended meanwhile.
+        if shelf is not None and not shelf.is_local and shelf.get(name, is_spared=False) == _process[0]:
+            shelf.delete(name)
         host_locks.give_back(name)
