@@ -6,9 +6,9 @@ Who may keep it is not said here: what not everybody may read is for the visitor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,12 +24,15 @@ __all__ = [
     "CacheRules",
     "Pattern",
     "covers",
+    "each_is_reached",
     "header",
     "is_hashed",
     "matches",
     "policy",
     "rule",
 ]
+
+Rule = TypeVar("Rule", bound=Model)
 
 YEAR_S = 31_536_000
 """The longest that a file may be kept without asking. Source: RFC 9111, 5.2.2.1, and what caches make of more."""
@@ -96,20 +99,36 @@ class CacheRule(CachePolicy):
     "app.55e7cbb9ba48.css"."""
 
 
-def _each_is_reached(rules: tuple[CacheRule, ...]) -> tuple[CacheRule, ...]:
-    errors = []
-    for index, rule in enumerate(rules):
-        for number, earlier in enumerate(rules[:index], 1):
-            if covers(earlier.match, rule.match) and rule.hashed >= earlier.hashed:
-                text = f"rule {number} takes all names that this one could match; expected the narrower rule first"
-                errors.append(error_at("cache", (index,), text))
-                break
-    if errors:
-        raise ValidationError.from_exception_data("", errors, hide_input=True)
-    return rules
+def each_is_reached(
+    key: str, takes_all_of: Callable[[Rule, Rule], bool]
+) -> Callable[[tuple[Rule, ...]], tuple[Rule, ...]]:
+    """A check of rules of which the first that matches counts: none may stand behind one that takes all its names.
+
+    Args:
+        key: of the configuration that holds the rules.
+        takes_all_of: whether an earlier rule leaves nothing to a later one.
+    """
+
+    def check(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        errors = []
+        for index, rule in enumerate(rules):
+            for number, earlier in enumerate(rules[:index], 1):
+                if takes_all_of(earlier, rule):
+                    text = f"rule {number} takes all names that this one could match; expected the narrower rule first"
+                    errors.append(error_at(key, (index,), text))
+                    break
+        if errors:
+            raise ValidationError.from_exception_data("", errors, hide_input=True)
+        return rules
+
+    return check
 
 
-CacheRules = Annotated[tuple[CacheRule, ...], AfterValidator(_each_is_reached)]
+def _takes_all_of(earlier: CacheRule, later: CacheRule) -> bool:
+    return covers(earlier.match, later.match) and later.hashed >= earlier.hashed
+
+
+CacheRules = Annotated[tuple[CacheRule, ...], AfterValidator(each_is_reached("cache", _takes_all_of))]
 """Rules of which the first that matches a name counts."""
 
 

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from b2router import caching
-from b2router.values import Model, error_at
+from b2router.values import Model
 
 __all__ = [
     "KNOWN_HEADERS",
@@ -161,20 +161,11 @@ class StoredRule(StoredAs):
     """Which names, as in a rule of `cache`."""
 
 
-def _each_is_reached(rules: tuple[StoredRule, ...]) -> tuple[StoredRule, ...]:
-    errors = []
-    for index, later in enumerate(rules):
-        for number, earlier in enumerate(rules[:index], 1):
-            if caching.covers(earlier.match, later.match):
-                text = f"rule {number} takes all names that this one could match; expected the narrower rule first"
-                errors.append(error_at("stored_as", (index,), text))
-                break
-    if errors:
-        raise ValidationError.from_exception_data("", errors, hide_input=True)
-    return rules
+def _takes_all_of(earlier: StoredRule, later: StoredRule) -> bool:
+    return caching.covers(earlier.match, later.match)
 
 
-StoredRules = Annotated[tuple[StoredRule, ...], AfterValidator(_each_is_reached)]
+StoredRules = Annotated[tuple[StoredRule, ...], AfterValidator(caching.each_is_reached("stored_as", _takes_all_of))]
 """Rules of which the first that matches a name counts."""
 
 
