@@ -67,6 +67,7 @@ IDS = {
     "static_order": "b2router.W010",
     "static_cache": "b2router.W011",
     "cache_in_transaction": "b2router.W012",
+    "cache_without_timeout": "b2router.W013",
 }
 """Kind of problem → id of the check. A kind that is not here is an invalid value."""
 

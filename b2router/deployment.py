@@ -5,6 +5,7 @@ much, addresses that live too long. Asked by `checks`; pure, but for Django's se
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,7 @@ def deployment_problems(config: BackblazeConfig) -> Iterator[Problem]:
     """What is worth a warning before a site goes live."""
     yield from _local_caches(config)
     yield from _joins_transactions(config)
+    yield from _waits_without_end(config)
     for profile in config.profiles.values():
         yield from _addresses(profile)
     yield from _wide_keys(config)
@@ -108,6 +110,34 @@ def _joins_transactions(config: BackblazeConfig) -> Iterator[Problem]:
                 "for what one has written, and a rollback takes back what is known about files, not their deletion.",
                 "Give the cache a connection of its own: a second entry of DATABASES, and a router that names it.",
             )
+
+
+def _waits_without_end(config: BackblazeConfig) -> Iterator[Problem]:
+    """A cache whose client has no timeout: nothing that this package does can end such a wait."""
+    for where, alias in _caches(config):
+        if alias in settings.CACHES and (option := _missing_timeout(alias)):
+            yield Problem(
+                "cache_without_timeout",
+                where,
+                f"the cache '{alias}' waits for its server without end: when that hangs, so does every request, "
+                "whatever `limits` say.",
+                f'Give it a second or two: CACHES[\'{alias}\']["OPTIONS"] = {{"{option}": 2}}.',
+            )
+
+
+def _missing_timeout(alias: str) -> str | None:
+    """The option that would end the wait for a server of Memcached or Redis; None when there is an end."""
+    declared = settings.CACHES[alias]
+    given = {str(name).lower() for name in declared.get("OPTIONS", {})}
+    kinds = _kinds(alias)
+    if "PyMemcacheCache" in kinds:
+        return None if "timeout" in given else "timeout"
+    if "RedisCache" not in kinds or "socket_timeout" in given or "socket_timeout=" in str(declared.get("LOCATION")):
+        return None
+    from redis.connection import AbstractConnection
+
+    usual = inspect.signature(AbstractConnection.__init__).parameters["socket_timeout"].default
+    return "socket_timeout" if usual is None else None  # redis-py 8 has one of its own
 
 
 def _is_local(alias: str) -> bool:

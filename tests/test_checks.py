@@ -245,6 +245,28 @@ def test_the_package_that_encrypts_is_asked_for(monkeypatch: pytest.MonkeyPatch)
     assert (message.id, message.hint) == ("b2router.E019", "Install b2router[encrypt], or leave the key out.")
 
 
+@pytest.mark.parametrize(
+    ("backend", "options", "usual", "mentions"),
+    [
+        ("memcached.PyMemcacheCache", {}, None, '"timeout": 2'),
+        ("memcached.PyMemcacheCache", {"timeout": 1}, None, None),
+        ("redis.RedisCache", {}, None, '"socket_timeout": 2'),
+        ("redis.RedisCache", {}, 5, None),
+        ("redis.RedisCache", {"SOCKET_TIMEOUT": 1}, None, None),
+    ],
+)
+def test_a_cache_that_may_hang_for_ever(
+    backend: str, options: dict[str, int], usual: int | None, mentions: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(self: object, *, socket_timeout: int | None = usual) -> None: ...
+
+    monkeypatch.setattr("redis.connection.AbstractConnection.__init__", init)
+    caches = {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": "127.0.0.1:1", "OPTIONS": options}
+    found = deployed({**KEYS, "profiles": {"media": profile()}, "metadata_cache": None}, CACHES={"default": caches})
+    assert [message.id for message in found] == (["b2router.W013"] if mentions else [])
+    assert mentions is None or mentions in str(found[0].hint)
+
+
 @pytest.mark.parametrize("atomic", [False, True])
 def test_a_cache_that_joins_the_sites_transactions(atomic: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", atomic)
