@@ -89,7 +89,7 @@ def test_the_first_bytes_come_before_the_last_were_sent(server: Server, b2: Emul
     answer = connection.getresponse()
     began = time.monotonic()
     assert answer.read(1000) == PATTERN[:1000]
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15  # B2 is given 30 seconds to go on
     connection.close()
 
 

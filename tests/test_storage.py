@@ -583,22 +583,20 @@ def test_a_wrong_key_is_tried_once_in_a_while(configure: Configure, emulator: Em
 
 
 @pytest.mark.parametrize(
-    ("fault", "seconds"),
+    "fault",
     [
-        pytest.param({"status": 503, "code": "service_unavailable", "retry_after": 3600}, 5, id="an hour's wait"),
-        pytest.param({"status": 403, "code": "storage_cap_exceeded"}, 5, id="cap"),
+        pytest.param({"status": 503, "code": "service_unavailable", "retry_after": 3600}, id="an hour's wait"),
+        pytest.param({"status": 403, "code": "storage_cap_exceeded"}, id="cap"),
     ],
 )
-def test_an_upload_does_not_wait_for_long(
-    fault: dict[str, Any], seconds: float, storage: B2Storage, emulator: Emulator
-) -> None:
+def test_an_upload_does_not_wait_for_long(fault: dict[str, Any], storage: B2Storage, emulator: Emulator) -> None:
     """b2sdk alone would sleep as long as it is told, in the worker of a request."""
     storage.exists("x")
     emulator.fail("b2_get_upload_url", times=99, **fault)
     began = time.monotonic()
     with pytest.raises(OSError):
         storage.save("a.txt", text())
-    assert time.monotonic() - began < seconds
+    assert time.monotonic() - began < 15
 
 
 def test_threads_that_list_with_an_expired_token_log_in_once(storage: B2Storage, emulator: Emulator) -> None:

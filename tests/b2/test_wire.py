@@ -176,7 +176,7 @@ def test_nobody_waits_longer_for_a_login_than_the_own_budget(emulator: Emulator)
     began = time.monotonic()
     with pytest.raises(Unavailable), budget.limited(budget.Budget(seconds=0.5)):
         session.login()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 3.5
     first.join()
     session.close()
 

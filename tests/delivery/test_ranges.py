@@ -77,7 +77,7 @@ def test_a_hostile_header_costs_nothing() -> None:
     began = time.perf_counter()
     for header in ("bytes=" + "0-0," * 20_000, "bytes=" + " " * 60_000, "bytes=" + "9" * 60_000 + "-", "b" * 60_000):
         ranges.parse(header)
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 5  # what grows with the square would take minutes
 
 
 @settings(deadline=None)

@@ -95,4 +95,4 @@ def test_latency_is_waited_before_each_answer() -> None:
     with Emulator(latency_s=0.1) as em:
         began = time.monotonic()
         Wire(em.url, em.key_id, em.key)
-        assert 0.1 <= time.monotonic() - began < 1
+        assert time.monotonic() - began >= 0.1

