@@ -134,9 +134,11 @@ def _missing_timeout(alias: str) -> str | None:
         return None if "timeout" in given else "timeout"
     if "RedisCache" not in kinds or "socket_timeout" in given or "socket_timeout=" in str(declared.get("LOCATION")):
         return None
-    from redis.connection import AbstractConnection
-
-    usual = inspect.signature(AbstractConnection.__init__).parameters["socket_timeout"].default
+    try:
+        connection = import_string("redis.connection.AbstractConnection")  # the site's own, which may not be installed
+    except ImportError:
+        return None
+    usual = inspect.signature(connection.__init__).parameters["socket_timeout"].default
     return "socket_timeout" if usual is None else None  # redis-py 8 has one of its own
 
 
