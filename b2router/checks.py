@@ -186,7 +186,10 @@ def _has_static_files() -> bool:
 
 
 def _message(problem: Problem, kind: type[Error] | type[Warning] = Error) -> CheckMessage:
-    layer = f" [from {problem.layer}]" if problem.layer else ""
+    from b2router.settings import place_of
+
+    place = problem.layer or place_of(django_settings, problem.where)
+    layer = f" [from {place}]" if place else ""
     text = f"{problem.where}: {problem.message}{layer}"
     return kind(text, hint=problem.hint, id=IDS.get(problem.code, IDS["invalid"]))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -188,7 +188,13 @@ def _load() -> Router:
 
     from b2router import settings
 
-    return Router(settings.load(django_settings))
+    config = settings.load(django_settings)
+    try:
+        return Router(config)
+    except ConfigError as error:
+        raise ConfigError(
+            *(replace(problem, layer=settings.place_of(django_settings, problem.where)) for problem in error.problems)
+        ) from None
 
 
 def reload() -> None:

@@ -171,10 +171,10 @@ def test_an_error_in_the_settings_names_the_key_to_change() -> None:
     ]
 
 
-def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
+def test_an_error_in_a_file_names_file_and_line(tmp_path: Path) -> None:
     file = tmp_path / "b2router.toml"
     file.write_text('[profiles.staff]\nbucket = "x"\n')
-    assert f"[from file {file}, profiles.staff.bucket]" in said(site(BACKBLAZE_CONFIG_FILE=file))[0]
+    assert f"[from file {file}:2, profiles.staff.bucket]" in said(site(BACKBLAZE_CONFIG_FILE=file))[0]
 
 
 def test_an_error_in_the_secrets_directory_names_the_file(tmp_path: Path) -> None:
@@ -263,8 +263,9 @@ def test_a_setting_of_another_type_is_named() -> None:
     [
         pytest.param("missing.toml", None, "does not exist", id="missing"),
         pytest.param("b2router.ini", "", "ends with one of .toml", id="another format"),
-        pytest.param("b2router.toml", f'application_key = "{CANARY}\n', "cannot be read near line 1", id="broken TOML"),
-        pytest.param("b2router.json", f'{{"application_key": "{CANARY}",}}', "cannot be read", id="broken JSON"),
+        pytest.param("b2router.toml", f'application_key = "{CANARY}\n', ".toml:1:31: it is not TOML", id="broken TOML"),
+        pytest.param("b2router.json", f'{{\n"application_key": "{CANARY}" 1}}', ".json:2:34: it is", id="broken JSON"),
+        pytest.param("b2router.json", "[]", "found a list or a single value, expected an object", id="a list"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(name: str, text: str | None, expected: str, tmp_path: Path) -> None:
@@ -274,11 +275,52 @@ def test_a_file_that_cannot_be_read_is_named(name: str, text: str | None, expect
     problem = said(site(BACKBLAZE_CONFIG_FILE=file))[0]
     assert expected in problem
     assert str(file) in problem
+    assert "[from settings.BACKBLAZE_CONFIG_FILE]" in problem
 
 
 def test_broken_json_in_a_variable_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKBLAZE_PROFILES", f'{{"{CANARY}"')
-    assert "BACKBLAZE_PROFILES: expected JSON" in said(site(config()))[0]
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "b2s/")
+    assert said(site(config())) == [
+        "environment variable BACKBLAZE_PROFILES: expected JSON, because the value is a list or an object. "
+        "Mend it there."
+    ]
+
+
+def test_broken_json_is_told_where_it_stands(tmp_path: Path) -> None:
+    """In a `.env` file and in a secrets directory too, whatever variables this process has."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("BACKBLAZE_LIMITS={request_s: 5}\n")
+    assert said(site(config(), BACKBLAZE_ENV_FILE=dotenv))[0].startswith(f"{dotenv}, variable BACKBLAZE_LIMITS: ")
+    (tmp_path / "Limits").write_text("[")
+    assert said(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path))[0].startswith(
+        f"secrets directory {tmp_path}, file Limits: expected JSON"
+    )
+
+
+def test_an_error_in_json_below_a_variable_of_another_layer_names_that_variable(tmp_path: Path) -> None:
+    dotenv, secrets = tmp_path / ".env", tmp_path / "secrets"
+    secrets.mkdir()
+    dotenv.write_text('BACKBLAZE_PROFILES={"staff": {"max_age_s": -1}}\n')
+    (secrets / "LIMITS").write_text('{"request_s": -1}')
+    problems = said(site(config(), BACKBLAZE_ENV_FILE=dotenv, BACKBLAZE_SECRETS_DIR=secrets))
+    assert [problem.partition("[from ")[2].partition("]")[0] for problem in problems] == [
+        f"{dotenv}, variable BACKBLAZE_PROFILES",
+        f"secrets directory {secrets}, file LIMITS",
+    ]
+
+
+def test_an_item_of_a_list_is_named_by_its_number() -> None:
+    problems = said(site(config(cache=[{"max_age_s": 5}, {"max_age_s": -1}])))
+    assert "[from BACKBLAZE_CONFIG['profiles']['staff']['cache'][1]['max_age_s']]" in problems[0]
+
+
+def test_the_variable_that_names_a_layer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_SECRETS_DIR", "/nowhere")
+    assert said(site(config())) == [
+        "/nowhere: does not exist. [from environment variable BACKBLAZE_SECRETS_DIR] "
+        "Mend it, or the setting or variable that names it."
+    ]
 
 
 def test_a_missing_secrets_directory_is_named(tmp_path: Path) -> None:
@@ -320,7 +362,7 @@ def test_a_broken_yaml_file_is_told_its_line(tmp_path: Path) -> None:
     pytest.importorskip("yaml")
     file = tmp_path / "b2router.yaml"
     file.write_text("profiles:\n  staff:\n    bucket: [\n")
-    assert re.search(r"near line [34] ", said(site(BACKBLAZE_CONFIG_FILE=file))[0])
+    assert re.search(r"b2router.yaml:[34]:\d+: it is not YAML", said(site(BACKBLAZE_CONFIG_FILE=file))[0])
 
 
 def test_a_dotenv_file_may_name_the_other_layers(tmp_path: Path) -> None:
