@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from b2router.b2.session import Session
     from b2router.config import BackblazeConfig, BucketProfile
     from b2router.isolation import Leak
+    from b2router.origins import Value
 
-__all__ = ["Router", "Target", "current_router", "isolation_problems", "reload"]
+__all__ = ["Router", "Target", "current_router", "current_values", "isolation_problems", "reload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,19 @@ def current_router() -> Router:
             except ConfigError as error:
                 raise ConfigError(*error.problems) from None  # error pages show locals, and those below hold the keys
         return _router
+
+
+def current_values() -> list[Value]:
+    """Every value of the configuration in force, and where it was written: all layers are read once more.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    from django.conf import settings as django_settings
+
+    from b2router import settings
+
+    return settings.values(django_settings, current_router().config)
 
 
 def _load() -> Router:

@@ -13,14 +13,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from b2router import sources
+from b2router import origins, sources
 from b2router.config import BackblazeConfig
-from b2router.declaration import build, resolve
+from b2router.declaration import build, environment, resolve
 from b2router.errors import ConfigError, Problem
 from b2router.layers import Layer, Written, written
+from b2router.origins import Value
 from b2router.sources import unknown_variables
 
-__all__ = ["SETTINGS", "Layer", "build", "layers", "load", "place_of", "unknown_variables"]
+__all__ = ["SETTINGS", "Layer", "build", "layers", "load", "place_of", "unknown_variables", "values"]
 
 SETTINGS = ("BACKBLAZE_CONFIG", *sources.PLACES)
 """The Django settings that b2router reads. All but the first may be environment variables instead."""
@@ -41,6 +42,18 @@ def load(settings: object) -> BackblazeConfig:
     return build(layers(settings))
 
 
+def values(settings: object, config: BackblazeConfig) -> list[Value]:
+    """Every value in force, and where it was written.
+
+    Args:
+        settings: Django's settings object.
+        config: what `load` made of it.
+    Raises:
+        ConfigError: a layer cannot be read.
+    """
+    return origins.values(config, *_written(settings))
+
+
 def place_of(settings: object, where: str) -> str:
     """Where a value, or a part of the configuration, was written; empty when it was not.
 
@@ -49,18 +62,19 @@ def place_of(settings: object, where: str) -> str:
         where: its path, such as "profiles.staff.bucket".
     """
     try:
-        found = _written(settings).at(tuple(where.split(".")))
+        found = _written(settings)[0].at(tuple(where.split(".")))
     except ConfigError:
         return ""
     return found.place if found is not None else ""
 
 
-def _written(settings: object) -> Written:
-    """What is written in all layers."""
+def _written(settings: object) -> tuple[Written, Written | None]:
+    """What is written in all layers, and what chose the environment."""
     given = getattr(settings, "BACKBLAZE_CONFIG", None)
     if isinstance(given, BackblazeConfig):
-        return written(Layer("settings.BACKBLAZE_CONFIG", _plain(given), "instance"))
-    return resolve(layers(settings))[0]
+        return written(Layer("settings.BACKBLAZE_CONFIG", _plain(given), "instance")), None
+    stack = layers(settings)
+    return resolve(stack)[0], environment(stack)
 
 
 def layers(settings: object) -> list[Layer]:
