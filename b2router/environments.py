@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from b2router.errors import Problem
 from b2router.layers import Written, merge
+from b2router.values import near
 
 __all__ = ["ENVIRONMENT", "ENVIRONMENTS", "chosen", "declared", "in_force"]
 
@@ -75,7 +76,8 @@ def _misshapen(layer: Written) -> Iterator[Problem]:
 
 def _unknown(choice: Written, names: list[str]) -> Problem:
     """A wrong name is shown when it looks like one: it may be anything that got into the wrong variable."""
-    found = f"found '{choice.value}'; " if re.fullmatch(r"[a-z0-9_]{1,40}", str(choice.value)) else ""
+    name = str(choice.value)
+    found = f"found '{name}'{near(name, names)}; " if re.fullmatch(r"[a-z0-9_]{1,40}", name) else ""
     listed = ", ".join(f"'{name}'" for name in names)
     expected = f"the environments are {listed}" if names else "but no environments are declared"
     message = f"{found}{expected}." if found or names else "it names an environment, but none is declared."

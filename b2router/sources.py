@@ -168,7 +168,7 @@ def _unparsable(name: str, error: Exception) -> Problem:
         _document(name)
     except Unparsable as found:
         place = ":".join([name, *map(str, found.position or ())])
-        return _unreadable(place, f"{found}.", "Mend it there.")
+        return _unreadable(place, f"{found}.", "Mend the file.")
     except (OSError, UnicodeError):
         pass
     return _unreadable(name, f"cannot be read ({type(error).__name__}).")
@@ -207,7 +207,7 @@ def _layer(make: Callable[[], EnvSettingsSource], name: str, kind: str) -> Layer
         field = re.search(r'"(\w+)"', str(error))
         places = [empty.locate(path) for path in _not_json(source, field[1])] if field else []
         what = "expected JSON, because the value is a list or an object."
-        raise ConfigError(_unreadable(", ".join(places) or name, what, "Mend it there.")) from None
+        raise ConfigError(_unreadable(", ".join(places) or name, what, "Mend its text.")) from None
     except Exception as error:  # every reader has its own exceptions, whose texts may quote secrets
         raise ConfigError(_unreadable(name, f"cannot be read ({type(error).__name__}).")) from None
 

@@ -153,7 +153,7 @@ def test_validating_a_model_reads_no_environment(monkeypatch: pytest.MonkeyPatch
 def test_an_error_names_path_value_expectation_and_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "x")
     assert said(site(config())) == [
-        "profiles.staff.bucket: found 'x'; string should have at least 6 characters. "
+        "profiles.staff.bucket: found 'x'; expected at least 6 characters. "
         "[from environment variable BACKBLAZE_PROFILES__STAFF__BUCKET] Change it there."
     ]
 
@@ -194,6 +194,55 @@ def test_a_misspelt_key_is_told_the_right_one() -> None:
 def test_a_misspelt_key_of_a_delivery_is_told_the_right_one() -> None:
     problems = said(site(config(permission="public", delivery={"mode": "cdn", "base_ulr": "https://x.example"})))
     assert any("did you mean 'base_url'?" in problem for problem in problems)
+
+
+def test_a_misspelt_key_of_a_profile_that_is_called_like_a_key() -> None:
+    problems = said(site({"profiles": {"cache": {"bucket": "acme-cache", "routte": "c/"}}}))
+    assert problems[0].startswith("profiles.cache.routte: unknown key; did you mean 'route'?")
+
+
+def test_a_key_of_another_delivery_is_told_those_of_this_one() -> None:
+    problems = said(site(config(delivery={"mode": "accel", "base_url": "https://x.example"})))
+    assert problems[0].startswith(
+        "profiles.staff.delivery.base_url: unknown key with the mode 'accel'; known are mode, internal. [from "
+    )
+
+
+def test_a_secret_that_is_too_short_is_not_measured() -> None:
+    signing = {"scheme": "bunny", "secret": "cana"}
+    problems = said(site(config(delivery={"mode": "cdn", "base_url": "https://x.example", "signing": signing})))
+    assert problems == [
+        "profiles.staff.delivery.signing.secret: expected at least 8 characters. "
+        "[from BACKBLAZE_CONFIG['profiles']['staff']['delivery']['signing']['secret']] Change it there."
+    ]
+
+
+def test_a_variable_of_a_profile_that_is_not_there_is_told_the_one_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAF__ROUTE", "b2s/")
+    assert said(site(config())) == [
+        "profiles.staf.bucket: found nothing, expected a value. Add it, for example as environment variable "
+        "BACKBLAZE_PROFILES__STAF__BUCKET. Or did you mean the profile 'staff'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"max_age_s": "soon"}, "found 'soon'; expected a whole number"),
+        ({"read_only": "perhaps"}, "found 'perhaps'; expected true or false"),
+        ({"cache": {"match": "*"}}, "found an object; expected a list"),
+        ({"bucket": 7}, "found 7; expected text"),
+        ({"bucket": None}, "found nothing; expected text"),
+        ({"delivery": "redirect"}, "found text; expected an object, such as {'mode': 'redirect'}"),
+        ({"upload": {"resume": print}}, "found a builtin_function_or_method; expected true or false"),
+        ({"account": "EU"}, "expected a name of lower-case letters"),
+        ({"file_info_from": "stamp"}, "expected the dotted path of a callable"),
+        ({"permission": '{"any": ["staff"'}, "which begins like JSON but is none; expected public"),
+        ({"on_denied": "x" * 100}, "expected 'login', '403' or '404'"),
+    ],
+)
+def test_what_is_expected_is_said_in_words(wrong: dict[str, Any], expected: str) -> None:
+    assert expected in said(site(config(**wrong)))[0]
 
 
 def test_an_unknown_delivery_is_told_the_known_ones() -> None:
@@ -283,7 +332,7 @@ def test_broken_json_in_a_variable_names_the_variable(monkeypatch: pytest.Monkey
     monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "b2s/")
     assert said(site(config())) == [
         "environment variable BACKBLAZE_PROFILES: expected JSON, because the value is a list or an object. "
-        "Mend it there."
+        "Mend its text."
     ]
 
 
