@@ -205,7 +205,10 @@ def _layer(make: Callable[[], EnvSettingsSource], name: str, kind: str) -> Layer
         return replace(empty, values=source())
     except SettingsError as error:
         field = re.search(r'"(\w+)"', str(error))
-        places = [empty.locate(path) for path in _not_json(source, field[1])] if field else []
+        if field is None:
+            what = "cannot be read: expected a directory, with a small file for each value."
+            raise ConfigError(_unreadable(name, what)) from None
+        places = [empty.locate(path) for path in _not_json(source, field[1])]
         what = "expected JSON, because the value is a list or an object."
         raise ConfigError(_unreadable(", ".join(places) or name, what, "Mend its text.")) from None
     except Exception as error:  # every reader has its own exceptions, whose texts may quote secrets

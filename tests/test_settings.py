@@ -376,6 +376,12 @@ def test_a_missing_secrets_directory_is_named(tmp_path: Path) -> None:
     assert "does not exist" in said(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path / "none"))[0]
 
 
+def test_a_file_in_the_place_of_the_secrets_directory_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "secrets"
+    file.write_text(CANARY)
+    assert "expected a directory" in said(site(config(), BACKBLAZE_SECRETS_DIR=file))[0]
+
+
 def test_unknown_variables_are_told_the_nearest_right_one() -> None:
     environ = {
         "BACKBLAZE_REALM": "",
