@@ -48,8 +48,8 @@ IDS = {
     "layer": "b2router.E014",
     "emulator": "b2router.E015",
     "prefix_token": "b2router.E016",
-    "internal": "b2router.E017",
-    "cache": "b2router.E018",
+    "hidden_route": "b2router.E017",
+    "unknown_cache": "b2router.E018",
     "encrypt": "b2router.E019",
     "sqlite": "b2router.E020",
     "customer_key": "b2router.E021",
@@ -186,7 +186,10 @@ def _has_static_files() -> bool:
 
 
 def _message(problem: Problem, kind: type[Error] | type[Warning] = Error) -> CheckMessage:
-    layer = f" [from {problem.layer}]" if problem.layer else ""
+    from b2router.settings import place_of
+
+    place = problem.layer or place_of(django_settings, problem.where)
+    layer = f" [from {place}]" if place else ""
     text = f"{problem.where}: {problem.message}{layer}"
     return kind(text, hint=problem.hint, id=IDS.get(problem.code, IDS["invalid"]))
 
@@ -214,7 +217,7 @@ def _permission_problems() -> Iterator[Problem]:
                 yield Problem(
                     "predicate",
                     f"profiles.{profile.name}.permission",
-                    f"the predicate '{path}' cannot be used: {type(error).__name__}: {error}.",
+                    f"the predicate '{path}' cannot be used: {type(error).__name__}: {str(error).rstrip('.')}.",
                     "Name a callable that takes (request, file), by the path it is imported from.",
                 )
         yield from _callable_problems(profile)
@@ -244,7 +247,7 @@ def _owner_problems(profile: str, owner: str) -> Iterator[Problem]:
         yield Problem(
             "owner",
             f"profiles.{profile}.owner",
-            f"'{owner}' names no model field: {error}.",
+            f"'{owner}' names no model field: {str(error).rstrip('.')}.",
             "Write it as 'app_label.Model.field', with the field that holds the file's name.",
         )
 
@@ -267,7 +270,7 @@ def _internal_problems(config: Any, routed: list[Any]) -> Iterator[Problem]:
         hidden = [other for other in routed if internal and _path(other.name).startswith(internal)]
         for other in hidden:
             yield Problem(
-                "internal",
+                "hidden_route",
                 f"profiles.{profile.name}.delivery.internal",
                 f"'{internal}' is for nginx alone, but the files of profile '{other.name}' are at {_path(other.name)}, "
                 "so visitors could not reach them.",

@@ -42,7 +42,7 @@ from b2router.storing import (
     StoredRules,
 )
 from b2router.uploading import Upload
-from b2router.values import SEGMENTS, Model, Name, Realm, error_at, is_loopback, located
+from b2router.values import SEGMENTS, Model, Name, Realm, error_at, is_loopback, located, near
 
 __all__ = [
     "AccelDelivery",
@@ -194,7 +194,7 @@ class BucketProfile(Model):
             try:
                 names.check(value.removesuffix("/"))
             except InvalidName as error:
-                raise PydanticCustomError("location", "{reason}", {"reason": str(error)}) from None
+                raise PydanticCustomError("location", "{reason}", {"reason": str(error).rstrip(".")}) from None
             if not value.endswith("/"):
                 raise PydanticCustomError("location", "expected a prefix that ends with '/', such as 'invoices/'")
         return value
@@ -215,7 +215,7 @@ class BucketProfile(Model):
                 "public_delivery",
                 ("delivery", "mode"),
                 f"'{self.delivery.mode}' gives out addresses that anyone can open, "
-                "but the profile's permission is not 'public'",
+                f"but the profile's permission is not 'public'; expected 'public', or {_instead(self.delivery)}",
             )
         if self.has_public_addresses and self.owner is not None:
             raise located(
@@ -331,7 +331,8 @@ class BackblazeConfig(Model):
                 yield error_at(
                     "unknown_account",
                     ("profiles", profile.name, "account"),
-                    f"found '{profile.account}'; the accounts are {_listed([DEFAULT_ACCOUNT, *self.accounts])}",
+                    f"found '{profile.account}'{near(profile.account, self.accounts)}; the accounts are "
+                    f"{_listed([DEFAULT_ACCOUNT, *self.accounts])}",
                 )
 
     def _alias_errors(self) -> Iterator[InitErrorDetails]:
@@ -340,7 +341,7 @@ class BackblazeConfig(Model):
                 yield error_at(
                     "unknown_profile",
                     ("storages", alias),
-                    f"found '{profile}'; the profiles are {_listed(self.profiles)}",
+                    f"found '{profile}'{near(profile, self.profiles)}; the profiles are {_listed(self.profiles)}",
                 )
             elif alias in self.profiles and alias != profile:
                 yield error_at(
@@ -359,6 +360,10 @@ class BackblazeConfig(Model):
                     f"'{other.route}' lies under '{one.route}', the route of profile '{one.name}'; "
                     "the routes of two profiles may not overlap",
                 )
+
+
+def _instead(delivery: Delivery) -> str:
+    return "'signing'" if isinstance(delivery, CdnDelivery) else "another delivery"
 
 
 def _listed(names: Any) -> str:

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from b2router.config import BackblazeConfig
-from b2router.environments import in_force
+from b2router.environments import chosen, in_force
 from b2router.errors import ConfigError, Problem
 from b2router.inheritance import EXTENDS, inherit
 from b2router.layers import Layer, Written, merge, written
 from b2router.problems import explain
 
-__all__ = ["SCHEMA_KEY", "build", "resolve", "validate"]
+__all__ = ["SCHEMA_KEY", "build", "environment", "resolve", "validate"]
 
 SCHEMA_KEY = "$schema"
 """Tells editors what a file is; means nothing to b2router."""
@@ -48,6 +48,15 @@ def resolve(stack: Iterable[Layer]) -> tuple[Written, list[Problem]]:
     for layer in others:
         first = merge(first, layer)
     return inherit(first, problems), problems
+
+
+def environment(stack: Iterable[Layer]) -> Written | None:
+    """What chose the environment that is in force; None when none was chosen.
+
+    Args:
+        stack: the layers, lowest first.
+    """
+    return chosen([written(layer) for layer in stack])
 
 
 def build(stack: Iterable[Layer]) -> BackblazeConfig:

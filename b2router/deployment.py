@@ -39,7 +39,7 @@ def sharing_problems(config: BackblazeConfig) -> Iterator[Problem]:
     for where, alias in _caches(config):
         if alias not in settings.CACHES:
             yield Problem(
-                "cache",
+                "unknown_cache",
                 where,
                 f"found '{alias}', but CACHES has only {', '.join(sorted(settings.CACHES))}.",
                 "Name one of these, or add it to CACHES.",

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 
 from b2router.errors import Problem
 from b2router.layers import Written, merge
+from b2router.values import near
 
-__all__ = ["ENVIRONMENT", "ENVIRONMENTS", "declared", "in_force"]
+__all__ = ["ENVIRONMENT", "ENVIRONMENTS", "chosen", "declared", "in_force"]
 
 ENVIRONMENT, ENVIRONMENTS = "environment", "environments"
 
@@ -23,6 +24,17 @@ def declared(stack: Iterable[Written]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def chosen(stack: Iterable[Written]) -> Written | None:
+    """What names the environment: of the highest layer that does; None when none does.
+
+    Args:
+        stack: the layers, lowest first.
+    """
+    named = [layer.parts[ENVIRONMENT] for layer in stack if ENVIRONMENT in layer.parts]
+    named = [choice for choice in named if choice.value not in (None, "")]  # an empty variable names none
+    return named[-1] if named else None
+
+
 def in_force(stack: list[Written], problems: list[Problem]) -> list[Written]:
     """The layers as they are in the environment that the highest one names; without one, as they are.
 
@@ -31,16 +43,15 @@ def in_force(stack: list[Written], problems: list[Problem]) -> list[Written]:
         problems: gets what is wrong with the choice, or with the environments.
     """
     problems += [problem for layer in stack for problem in _misshapen(layer)]
-    named = [layer.parts[ENVIRONMENT] for layer in stack if ENVIRONMENT in layer.parts]
-    named = [choice for choice in named if choice.value not in (None, "")]  # an empty variable names none
+    choice = chosen(stack)
     bare = [layer.without(ENVIRONMENT, ENVIRONMENTS) for layer in stack]
-    if not named:
+    if choice is None:
         return bare
-    chosen, names = named[-1].value, declared(stack)
-    if chosen not in names:
-        problems.append(_unknown(named[-1], names))
+    names = declared(stack)
+    if choice.value not in names:
+        problems.append(_unknown(choice, names))
         return bare
-    overlays = [_part(layer).parts.get(chosen) for layer in stack]
+    overlays = [_part(layer).parts.get(choice.value) for layer in stack]
     return [
         merge(layer, overlay) if overlay is not None else layer for layer, overlay in zip(bare, overlays, strict=True)
     ]
@@ -65,7 +76,8 @@ def _misshapen(layer: Written) -> Iterator[Problem]:
 
 def _unknown(choice: Written, names: list[str]) -> Problem:
     """A wrong name is shown when it looks like one: it may be anything that got into the wrong variable."""
-    found = f"found '{choice.value}'; " if re.fullmatch(r"[a-z0-9_]{1,40}", str(choice.value)) else ""
+    name = str(choice.value)
+    found = f"found '{name}'{near(name, names)}; " if re.fullmatch(r"[a-z0-9_]{1,40}", name) else ""
     listed = ", ".join(f"'{name}'" for name in names)
     expected = f"the environments are {listed}" if names else "but no environments are declared"
     message = f"{found}{expected}." if found or names else "it names an environment, but none is declared."

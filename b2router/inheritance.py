@@ -12,6 +12,7 @@ import re
 
 from b2router.errors import Problem
 from b2router.layers import Path, Written, is_another_kind, merge
+from b2router.values import near
 
 __all__ = ["DEFAULTS", "EXTENDS", "OWN_KEYS", "inherit"]
 
@@ -57,9 +58,12 @@ def _complete(
             way = " → ".join((*(*heirs, name)[(*heirs, name).index(parent) :], parent))
             problems.append(_problem(name, extends, f"{way}: a profile cannot extend itself."))
         elif parent not in profiles.parts:
-            near = ", ".join(f"'{other}'" for other in profiles.parts if other != name)
-            found = f"found '{parent}'; " if re.fullmatch(r"[a-z0-9_]{1,40}", parent) else ""
-            problems.append(_problem(name, extends, f"{found}the other profiles are {near or 'none'}."))
+            others = [other for other in profiles.parts if other != name]
+            is_name = re.fullmatch(r"[a-z0-9_]{1,40}", parent)
+            found = f"found '{parent}'{near(parent, others)}; " if is_name else ""
+            listed = ", ".join(f"'{other}'" for other in others)
+            expected = f"the other profiles are {listed}." if others else "there is no other profile."
+            problems.append(_problem(name, extends, f"{found}{expected}"))
         else:
             below = _complete(parent, (*heirs, name), profiles, complete, problems)
             inherited = _over(inherited, below.without(*OWN_KEYS))

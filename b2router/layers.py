@@ -6,8 +6,7 @@ Every value keeps where it was written, so that an error can name that place how
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,23 +25,54 @@ class Layer:
     Attributes:
         name: what to call the place, such as "BACKBLAZE_CONFIG" or the path of a file.
         values: nested dicts, as that place gave them.
-        kind: "file", "settings", "dotenv", "secrets" or "environment".
+        kind: "file", "settings", "instance", "dotenv", "secrets" or "environment".
+        names: what the variables, or the files of a secrets directory, are called there.
+        line: finds the line of a file that a value stands in, from 1; None when it is not known.
     """
 
     name: str
     values: Mapping[str, Any] = field(repr=False)
     kind: str
+    names: Collection[str] = field(default=(), repr=False)
+    line: Callable[[Path], int | None] = field(default=lambda path: None, repr=False, compare=False)
 
     def locate(self, path: Path) -> str:
         """Where in this layer a value stands, in the words of whoever has to mend it."""
-        if self.kind == "environment":
-            return f"environment variable {_variable(path, os.environ)}"
-        if self.kind == "dotenv":
-            return f"{self.name}, variable {(ENVIRONMENT_PREFIX + NESTING.join(path)).upper()}"
-        if self.kind == "secrets":
-            return f"secrets directory {self.name}, file {NESTING.join(path)}"
-        keys = "".join(f"[{part!r}]" for part in path)
-        return f"{self.name}{keys}" if self.kind == "settings" else f"file {self.name}, {'.'.join(path)}"
+        match self.kind:
+            case "environment":
+                return f"environment variable {self._holder(path, ENVIRONMENT_PREFIX)}"
+            case "dotenv":
+                return f"{self.name}, variable {self._holder(path, ENVIRONMENT_PREFIX)}"
+            case "secrets":
+                return f"secrets directory {self.name}, file {self._holder(path, '')}"
+            case "settings":
+                return self.name + "".join(f"[{key!r}]" for key in self._keys(path))
+            case "instance":
+                return f"the BackblazeConfig in {self.name}"
+            case _:
+                line = self.line(path)
+                return f"file {self.name}{'' if line is None else f':{line}'}, {'.'.join(path)}"
+
+    def _holder(self, path: Path, prefix: str) -> str:
+        """The variable or file that holds the value at a path: one that is JSON holds all below it."""
+        known = {name.lower(): name for name in self.names}
+        for length in range(len(path), 0, -1):
+            name = prefix + NESTING.join(path[:length])
+            if name.lower() in known:
+                return known[name.lower()]
+        name = prefix + NESTING.join(path)
+        return name.upper() if prefix else name
+
+    def _keys(self, path: Path) -> list[str | int]:
+        """The same path as Python has it: an item of a list has a number."""
+        keys: list[str | int] = []
+        found: Any = self.values
+        for part in path:
+            is_item = isinstance(found, Sequence) and not isinstance(found, str) and part.isdecimal()
+            keys.append(int(part) if is_item else part)
+            inner = found.get(part) if isinstance(found, Mapping) else None
+            found = found[int(part)] if is_item and int(part) < len(found) else inner
+        return keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +111,17 @@ class Written:
                 return here.layer, (*here.path, *path[index:])
             here = here.parts[key]
         return here.layer, here.path
+
+    def at(self, path: Path) -> Written | None:
+        """What is written at a path below this; None when nothing is. The keys of `file_info` come in any case."""
+        here = self
+        for key in path:
+            name = next((name for name in here.parts if name == key), None)
+            name = name or next((name for name in here.parts if name.lower() == key), None)
+            if name is None:
+                return None
+            here = here.parts[name]
+        return here
 
     def without(self, *keys: str) -> Written:
         """The same object without some of its keys."""
@@ -132,13 +173,3 @@ def merge(low: Written, high: Written, *, replaces: Replaces = is_another_kind, 
 
 def _kind(value: Written, key: str) -> Any:
     return value.parts[key].value if key in value.parts else None
-
-
-def _variable(path: Path, environ: Mapping[str, str]) -> str:
-    """The environment variable that holds the value at a path; a JSON variable holds all below it."""
-    names = {name.upper(): name for name in environ}
-    for length in range(len(path), 0, -1):
-        name = (ENVIRONMENT_PREFIX + NESTING.join(path[:length])).upper()
-        if name in names:
-            return names[name]
-    return (ENVIRONMENT_PREFIX + NESTING.join(path)).upper()

@@ -6,23 +6,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from b2router import expectations
 from b2router.config import BackblazeConfig
 from b2router.environments import ENVIRONMENT, ENVIRONMENTS
 from b2router.errors import Problem
 from b2router.inheritance import DEFAULTS, EXTENDS
-from b2router.layers import Path, Written
+from b2router.layers import NESTING, Path, Written
 
 __all__ = ["LAYER_KEYS", "explain"]
 
 LAYER_KEYS = (DEFAULTS, ENVIRONMENT, ENVIRONMENTS)
 """Keys at the top that say how values are shared; gone in a `BackblazeConfig`, as is `extends` of a profile."""
 
-_SHOWN = frozenset({"bucket", "cache", "frames", "location", "max_age_s", "on_denied", "owner", "permission", "route"})
+_SHOWN = frozenset(
+    {
+        *("bucket", "cache", "frames", "legal_hold", "location", "max_age_s", "metadata_ttl_s", "missing_ttl_s"),
+        *("naming", "on_delete", "on_denied", "owner", "permission", "read_only", "retention", "route", "upload"),
+    }
+)
 """Keys of a profile whose values an error may show. Others may hold a secret that was put into the wrong place."""
+
+_SHOWN_OF_DELIVERIES = frozenset({"expires_in_s", "internal", "path", "signer"})
+
+_SHOWN_AT_THE_TOP = frozenset({"limits", "max_streams"})
+
+_HIDDEN = frozenset({"application_key", "application_key_id", "secret"})
 
 
 def explain(error: ValidationError, root: Written) -> list[Problem]:
@@ -41,20 +53,23 @@ def explain(error: ValidationError, root: Written) -> list[Problem]:
         place = layer.locate(source) if path else ""
         if kind == "missing":
             hint = f"Add it, for example as {place}." if place else "Add it."
+            hint += _perhaps_misspelt(path, values)
             problems.append(Problem(kind, ".".join(path), "found nothing, expected a value.", hint, path=source))
             continue
         code, hint = kind, "Change it there."
         if kind == "extra_forbidden":
-            problems.append(_unknown_key(path, place, source))
+            problems.append(_unknown_key(path, values, place, source))
             continue
         if kind == "union_tag_invalid":
             expected = context["expected_tags"]
             found = "" if _holds_secret(context["tag"], values) else f"found {context['tag']!r} as its "
             message = f"{found}{context['discriminator']}; expected one of {expected}."
         elif loc[-1:] == ("[key]",):
-            message = "expected a name of lower-case letters, digits and single underscores, such as 'logged_in'."
+            message = f"{expectations.NAME}."
         else:
-            message = f"{_shown(path, values)}{detail['msg'][0].lower()}{detail['msg'][1:]}."
+            expected = expectations.expectation(kind, path[-1] if path else "", context, detail["msg"])
+            found = _shown(path, values, kind)
+            message = f"{expected}." if found and expected.startswith(found[6:-2]) else f"{found}{expected}."
         problems.append(Problem(code, ".".join(path), message, hint, place, source))
     deepest = {problem.where for problem in problems}
     return [
@@ -64,11 +79,22 @@ def explain(error: ValidationError, root: Written) -> list[Problem]:
     ]
 
 
-def _unknown_key(path: Path, place: str, source: Path) -> Problem:
+def _perhaps_misspelt(path: Path, values: Any) -> str:
+    """A profile that lacks its bucket may be another one with a wrong letter in its name."""
+    if len(path) != 3 or path[0] != "profiles":
+        return ""
+    near = get_close_matches(path[1], [name for name in values["profiles"] if name != path[1]], n=1)
+    return f" Or did you mean the profile '{near[0]}'?" if near else ""
+
+
+def _unknown_key(path: Path, values: Any, place: str, source: Path) -> Problem:
     """A key that means nothing, with the nearest one that does."""
-    known = _known_keys(path[:-1])
-    near = get_close_matches(path[-1], known, n=1)
-    message = f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; known are {', '.join(known)}."
+    known, kind = _known_keys(path[:-1], values)
+    first, *rest = path[-1].split(NESTING)  # a variable of a `.env` file stands there as one key when it begins wrong
+    near = get_close_matches(first, known, n=1)
+    message = f"unknown key{kind}; known are {', '.join(known)}."
+    if near:
+        message = f"unknown key; did you mean '{NESTING.join([near[0], *rest])}'?"
     return Problem("unknown_key", ".".join(path), message, "Correct or remove it there.", place, source)
 
 
@@ -87,15 +113,41 @@ def _path_in(values: Any, loc: tuple[int | str, ...], *, missing: bool) -> Path:
     return tuple(path)
 
 
-def _shown(path: Path, values: Any) -> str:
-    """ "found 'x'; ", when x is short plain text that is no secret."""
+def _shown(path: Path, values: Any, kind: str) -> str:
+    """ "found 'x'; ", when x is short plain text that is no secret; else its kind, where that is what is wrong."""
     found = values
     for part in path:
         found = found[int(part)] if isinstance(found, (list, tuple)) else found.get(part)
-    harmless = len(path) > 2 and path[0] == "profiles" and path[2] in _SHOWN and isinstance(found, str)
-    if not (harmless or isinstance(found, (int, float))) or _holds_secret(found, values):
-        return ""
-    return f"found {found!r}; "
+    is_number = isinstance(found, (int, float)) and not isinstance(found, bool) and not _HIDDEN & {*path}
+    if (is_number or (isinstance(found, str) and _is_harmless(path))) and not _holds_secret(found, values):
+        broken = ", which begins like JSON but is none" if str(found)[:1] in ("{", "[") else ""
+        return f"found {found!r}{broken}; "
+    return f"found {_kind_of(found)}; " if kind in expectations.KINDS else ""
+
+
+def _is_harmless(path: Path) -> bool:
+    match path:
+        case ("profiles", _, "delivery", key):
+            return key in _SHOWN_OF_DELIVERIES
+        case ("profiles", _, key, *_) | (key, *_):
+            return key in _SHOWN or key in _SHOWN_AT_THE_TOP
+    return False
+
+
+def _kind_of(found: object) -> str:
+    match found:
+        case None:
+            return "nothing"
+        case bool():
+            return str(found).lower()
+        case str() | SecretStr():
+            return "text"
+        case list() | tuple():
+            return "a list"
+        case Mapping():
+            return "an object"
+        case _:
+            return f"a {type(found).__name__}"
 
 
 def _holds_secret(found: object, values: Any) -> bool:
@@ -112,16 +164,36 @@ def _secrets(values: Any) -> Iterator[str]:
             yield from _secrets(value)
 
 
-def _known_keys(path: Path) -> list[str]:
-    """The keys that the model at this path has."""
+def _known_keys(path: Path, values: Any) -> tuple[list[str], str]:
+    """The keys that the model at this path has, and which of several it is, such as " with the mode 'accel'"."""
     models: list[Any] = [BackblazeConfig]
-    for part in path:
+    found, kind = values, ""
+    for index, part in enumerate(path):
+        found = found[int(part)] if isinstance(found, (list, tuple)) else found.get(part)
+        if index == 1 and path[0] in ("profiles", "accounts"):
+            continue  # a name, that may well be a key's
         annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
-        if not annotations:
-            continue
-        below = [argument for annotation in annotations for argument in getattr(annotation, "__args__", ())]
-        models = [argument for argument in below if isinstance(argument, type) and issubclass(argument, BaseModel)]
+        if annotations:
+            below = [argument for annotation in annotations for argument in _arguments(annotation)]
+            models = [argument for argument in below if isinstance(argument, type) and issubclass(argument, BaseModel)]
+        models, kind = _of_that_kind(models, found)
     shared = LAYER_KEYS if not path else (EXTENDS,) if len(path) == 2 and path[0] == "profiles" else ()
-    if len(models) == 1:
-        return [*models[0].model_fields, *shared]
-    return sorted({name for model in models for name in model.model_fields})
+    return [*dict.fromkeys(name for model in models for name in model.model_fields), *shared], kind
+
+
+def _arguments(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation names, at any depth."""
+    yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _arguments(argument)
+
+
+def _of_that_kind(models: list[Any], found: Any) -> tuple[list[Any], str]:
+    """Those of several models that a value means by its `mode` or `kind`."""
+    if len(models) > 1 and isinstance(found, Mapping):
+        for tag in ("mode", "kind"):
+            tagged = [(model, model.model_fields[tag]) for model in models if tag in model.model_fields]
+            for model, field in tagged:
+                if (chosen := found.get(tag, field.default)) in get_args(field.annotation):
+                    return [model], f" with the {tag} '{chosen}'"
+    return models, ""

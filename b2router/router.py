@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from b2router.b2.session import Session
     from b2router.config import BackblazeConfig, BucketProfile
     from b2router.isolation import Leak
+    from b2router.origins import Value
 
-__all__ = ["Router", "Target", "current_router", "isolation_problems", "reload"]
+__all__ = ["Router", "Target", "current_router", "current_values", "isolation_problems", "reload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +184,31 @@ def current_router() -> Router:
         return _router
 
 
+def current_values() -> list[Value]:
+    """Every value of the configuration in force, and where it was written: all layers are read once more.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    from django.conf import settings as django_settings
+
+    from b2router import settings
+
+    return settings.values(django_settings, current_router().config)
+
+
 def _load() -> Router:
     from django.conf import settings as django_settings
 
     from b2router import settings
 
-    return Router(settings.load(django_settings))
+    config = settings.load(django_settings)
+    try:
+        return Router(config)
+    except ConfigError as error:
+        raise ConfigError(
+            *(replace(problem, layer=settings.place_of(django_settings, problem.where)) for problem in error.problems)
+        ) from None
 
 
 def reload() -> None:

@@ -7,19 +7,21 @@ error says which layer the value came from, and never shows a secret.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
 
-from b2router import sources
+from b2router import origins, sources
 from b2router.config import BackblazeConfig
-from b2router.declaration import build
+from b2router.declaration import build, environment, resolve
 from b2router.errors import ConfigError, Problem
-from b2router.layers import Layer
+from b2router.layers import Layer, Written, written
+from b2router.origins import Value
 from b2router.sources import unknown_variables
 
-__all__ = ["SETTINGS", "Layer", "build", "layers", "load", "unknown_variables"]
+__all__ = ["SETTINGS", "Layer", "build", "layers", "load", "place_of", "unknown_variables", "values"]
 
 SETTINGS = ("BACKBLAZE_CONFIG", *sources.PLACES)
 """The Django settings that b2router reads. All but the first may be environment variables instead."""
@@ -40,6 +42,41 @@ def load(settings: object) -> BackblazeConfig:
     return build(layers(settings))
 
 
+def values(settings: object, config: BackblazeConfig) -> list[Value]:
+    """Every value in force, and where it was written.
+
+    Args:
+        settings: Django's settings object.
+        config: what `load` made of it.
+    Raises:
+        ConfigError: a layer cannot be read.
+    """
+    return origins.values(config, *_written(settings))
+
+
+def place_of(settings: object, where: str) -> str:
+    """Where a value, or a part of the configuration, was written; empty when it was not.
+
+    Args:
+        settings: Django's settings object.
+        where: its path, such as "profiles.staff.bucket".
+    """
+    try:
+        found = _written(settings)[0].at(tuple(where.split(".")))
+    except ConfigError:
+        return ""
+    return found.place if found is not None else ""
+
+
+def _written(settings: object) -> tuple[Written, Written | None]:
+    """What is written in all layers, and what chose the environment."""
+    given = getattr(settings, "BACKBLAZE_CONFIG", None)
+    if isinstance(given, BackblazeConfig):
+        return written(Layer("settings.BACKBLAZE_CONFIG", _plain(given), "instance")), None
+    stack = layers(settings)
+    return resolve(stack)[0], environment(stack)
+
+
 def layers(settings: object) -> list[Layer]:
     """The layers that are present, lowest first.
 
@@ -47,8 +84,7 @@ def layers(settings: object) -> list[Layer]:
         ConfigError: a layer was named but cannot be read.
     """
     found = []
-    if name := _place(settings, "BACKBLAZE_CONFIG_FILE"):
-        found.append(sources.file(name))
+    found += _named(settings, "BACKBLAZE_CONFIG_FILE", sources.file)
     given = getattr(settings, "BACKBLAZE_CONFIG", None)
     if given is not None:
         if not isinstance(given, Mapping):
@@ -62,19 +98,24 @@ def layers(settings: object) -> list[Layer]:
                 )
             )
         found.append(Layer("BACKBLAZE_CONFIG", _plain(given), "settings"))
-    if name := _place(settings, "BACKBLAZE_ENV_FILE"):
-        found.append(sources.dotenv(name))
-    if name := _place(settings, "BACKBLAZE_SECRETS_DIR"):
-        found.append(sources.secrets(name))
-    environment = sources.environment()
-    if environment.values:
-        found.append(environment)
+    found += _named(settings, "BACKBLAZE_ENV_FILE", sources.dotenv)
+    found += _named(settings, "BACKBLAZE_SECRETS_DIR", sources.secrets)
+    variables = sources.environment()
+    if variables.values:
+        found.append(variables)
     return found
 
 
-def _place(settings: object, name: str) -> str | None:
-    value = os.environ.get(name) or getattr(settings, name, None)
-    return str(value) if value else None
+def _named(settings: object, name: str, read: Callable[[str], Layer]) -> list[Layer]:
+    """The layer that a variable or a setting names, if one does."""
+    variable, setting = os.environ.get(name), getattr(settings, name, None)
+    if not variable and not setting:
+        return []
+    try:
+        return [read(str(variable or setting))]
+    except ConfigError as error:
+        place = f"environment variable {name}" if variable else f"settings.{name}"
+        raise ConfigError(*(replace(problem, layer=place) for problem in error.problems)) from None
 
 
 def _plain(value: Any) -> Any:

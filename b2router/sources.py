@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from pathlib import Path as FilePath
 
 from pydantic_settings import (
@@ -15,7 +17,6 @@ from pydantic_settings import (
     EnvSettingsSource,
     JsonConfigSettingsSource,
     NestedSecretsSettingsSource,
-    PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -23,9 +24,11 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError
 
+from b2router import documents
 from b2router.config import BackblazeConfig, BucketProfile
+from b2router.documents import Document, Unparsable
 from b2router.errors import ConfigError, Problem
-from b2router.layers import ENVIRONMENT_PREFIX, NESTING, Layer
+from b2router.layers import ENVIRONMENT_PREFIX, NESTING, Layer, Path
 
 __all__ = ["PLACES", "dotenv", "environment", "file", "secrets", "unknown_variables"]
 
@@ -75,7 +78,17 @@ def file(name: str) -> Layer:
     reader = _READERS.get(FilePath(name).suffix.lower())
     if reader is None:
         raise ConfigError(_unreadable(name, f"expected a file that ends with one of {', '.join(_READERS)}."))
-    return _layer(lambda: reader(_Shape, _existing(name)), name, "file")
+    try:
+        values = reader(_Shape, _existing(name))()
+        if not values and not isinstance(_document(name).values, dict | None):
+            raise ConfigError(_unreadable(name, "found a list or a single value, expected an object with 'profiles'."))
+        return Layer(name, values, "file", line=_lines(name))
+    except ImportError:
+        raise ConfigError(_unreadable(name, "needs PyYAML: pip install 'b2router[yaml]'.")) from None
+    except ConfigError:
+        raise
+    except Exception as error:  # every reader has its own exceptions; their texts may quote the file, secrets included
+        raise ConfigError(_unparsable(name, error)) from None
 
 
 def dotenv(name: str) -> Layer:
@@ -86,7 +99,7 @@ def dotenv(name: str) -> Layer:
     """
     found = _layer(partial(DotEnvSettingsSource, _Shape, env_file=_existing(name)), name, "dotenv")
     places = {place.removeprefix(ENVIRONMENT_PREFIX).lower() for place in PLACES}
-    return Layer(name, {key: value for key, value in found.values.items() if key not in places}, "dotenv")
+    return replace(found, values={key: value for key, value in found.values.items() if key not in places})
 
 
 def secrets(name: str) -> Layer:
@@ -145,25 +158,79 @@ def _existing(name: str) -> FilePath:
     return path
 
 
-def _unreadable(name: str, what: str) -> Problem:
-    return Problem("layer", name, what, "Mend it, or the setting or variable that names it.")
+def _unreadable(name: str, what: str, hint: str = "Mend it, or the setting or variable that names it.") -> Problem:
+    return Problem("layer", name, what, hint)
 
 
-def _layer(make: Callable[[], PydanticBaseSettingsSource], name: str, kind: str) -> Layer:
+def _unparsable(name: str, error: Exception) -> Problem:
+    """What is wrong with the text of a file, and where; without a value that stands there."""
     try:
-        return Layer(name, make()(), kind)
+        _document(name)
+    except Unparsable as found:
+        place = ":".join([name, *map(str, found.position or ())])
+        return _unreadable(place, f"{found}.", "Mend the file.")
+    except (OSError, UnicodeError):
+        pass
+    return _unreadable(name, f"cannot be read ({type(error).__name__}).")
+
+
+def _document(name: str) -> Document:
+    return documents.read(FilePath(name).read_text("utf-8"), documents.form_of(name) or "json")
+
+
+def _lines(name: str) -> Callable[[Path], int | None]:
+    """Finds lines in a file, which is read once more when somebody asks, and only then."""
+
+    @cache
+    def document() -> Document | None:
+        try:
+            return _document(name)
+        except (Unparsable, OSError, UnicodeError):
+            return None
+
+    def line(path: Path) -> int | None:
+        found = document()
+        position = found.position(path, key=True) if found is not None else None
+        return None if position is None else position.line
+
+    return line
+
+
+def _layer(make: Callable[[], EnvSettingsSource], name: str, kind: str) -> Layer:
+    """What a source of variables holds: the environment, a `.env` file, a secrets directory."""
+    empty = Layer(name, {}, kind)
+    try:
+        source = make()
+        empty = replace(empty, names=_names(source, name, kind))
+        return replace(empty, values=source())
     except SettingsError as error:
-        where = re.search(r'"(\w+)"', str(error))
-        names = sorted(v for v in os.environ if where and v.lower().startswith(f"backblaze_{where[1]}"))
-        what = f"{', '.join(names) or 'a value'}: expected JSON for a value that is a list or an object."
-        raise ConfigError(_unreadable(name, what)) from None
-    except ImportError:
-        raise ConfigError(_unreadable(name, "needs PyYAML: pip install 'b2router[yaml]'.")) from None
-    except ConfigError:
-        raise
-    except Exception as error:  # every reader has its own exceptions; their texts may quote the file, secrets included
-        mark = getattr(error, "problem_mark", None)  # YAML counts lines from 0
-        line = mark.line + 1 if mark is not None else getattr(error, "lineno", None)
-        at = re.search(r"line \d+", str(error))
-        place = f" near line {line}" if isinstance(line, int) else f" near {at[0]}" if at else ""
-        raise ConfigError(_unreadable(name, f"cannot be read{place} ({type(error).__name__}).")) from None
+        field = re.search(r'"(\w+)"', str(error))
+        if field is None:
+            what = "cannot be read: expected a directory, with a small file for each value."
+            raise ConfigError(_unreadable(name, what)) from None
+        places = [empty.locate(path) for path in _not_json(source, field[1])]
+        what = "expected JSON, because the value is a list or an object."
+        raise ConfigError(_unreadable(", ".join(places) or name, what, "Mend its text.")) from None
+    except Exception as error:  # every reader has its own exceptions, whose texts may quote secrets
+        raise ConfigError(_unreadable(name, f"cannot be read ({type(error).__name__}).")) from None
+
+
+def _names(source: EnvSettingsSource, name: str, kind: str) -> Collection[str]:
+    match kind:
+        case "environment":
+            return [variable for variable in os.environ if variable.upper().startswith(ENVIRONMENT_PREFIX)]
+        case "dotenv":
+            return [variable.upper() for variable in source.env_vars]
+        case _:
+            return [file.name for file in FilePath(name).iterdir()]
+
+
+def _not_json(source: EnvSettingsSource, field: str) -> Iterator[Path]:
+    """The paths of variables that should be JSON and are not."""
+    for variable, text in source.env_vars.items():
+        path = tuple(variable.removeprefix(source.env_prefix.lower()).split(NESTING))
+        if path[0] == field and (len(path) == 1 or str(text).lstrip()[:1] in ("{", "[")):
+            try:
+                json.loads(str(text))
+            except ValueError:
+                yield path

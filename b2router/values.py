@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,7 +12,18 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-__all__ = ["NAMED_REALMS", "SEGMENTS", "Model", "Name", "Realm", "WebAddress", "error_at", "is_loopback", "located"]
+__all__ = [
+    "NAMED_REALMS",
+    "SEGMENTS",
+    "Model",
+    "Name",
+    "Realm",
+    "WebAddress",
+    "error_at",
+    "is_loopback",
+    "located",
+    "near",
+]
 
 NAMED_REALMS = ("production", "staging")
 """Realms that b2sdk knows by name, but for "dev", whose plain http would carry the key in clear."""
@@ -81,6 +94,12 @@ Realm = Annotated[
         {"type": "string", "anyOf": [{"enum": list(NAMED_REALMS)}, {"type": "string", "pattern": WEB_ADDRESS_PATTERN}]}
     ),
 ]
+
+
+def near(found: str, names: Iterable[str]) -> str:
+    """ " (did you mean 'x'?)" when one of the names is nearly what was found, else nothing."""
+    nearest = get_close_matches(found, list(names), n=1)
+    return f" (did you mean '{nearest[0]}'?)" if nearest else ""
 
 
 def error_at(code: str, loc: tuple[str | int, ...], text: str) -> InitErrorDetails:

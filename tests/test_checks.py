@@ -149,6 +149,17 @@ def test_all_problems_are_reported_at_once() -> None:
     assert len(checked(config)) == 3
 
 
+def test_what_is_found_after_the_validation_names_its_layer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever looks at the whole: the isolation proof, what can be imported, caches, addresses."""
+    monkeypatch.setenv("BACKBLAZE_PROFILES__MEDIA__PERMISSION", "nowhere.may_read")
+    (predicate,) = checked({**KEYS, "profiles": {"media": profile()}})
+    assert "[from environment variable BACKBLAZE_PROFILES__MEDIA__PERMISSION]" in predicate.msg
+    inner = profile(location="in/", route="in/", permission="staff")
+    monkeypatch.setenv("BACKBLAZE_PROFILES__MEDIA__PERMISSION", "public")
+    (leak,) = checked({**KEYS, "profiles": {"media": profile(), "inner": inner}})
+    assert leak.msg.endswith("are served at route media/. [from BACKBLAZE_CONFIG['profiles']['inner']]")
+
+
 def test_a_command_stops_with_the_text_of_the_check() -> None:
     """No traceback: commands run the checks first."""
     expected = pytest.raises(SystemCheckError, match=r"b2router\.E001\) profiles\.media\.permission: found 'staf'")

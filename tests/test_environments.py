@@ -109,7 +109,7 @@ def test_an_unknown_environment_is_told_those_that_exist(monkeypatch: pytest.Mon
     with pytest.raises(ConfigError) as error:
         load(SimpleNamespace(BACKBLAZE_CONFIG=DECLARED))
     assert [str(problem) for problem in error.value.problems] == [
-        "environment: found 'stagin'; the environments are 'production', 'staging'. "
+        "environment: found 'stagin' (did you mean 'staging'?); the environments are 'production', 'staging'. "
         "[from environment variable BACKBLAZE_ENVIRONMENT] Name one that exists, or declare it under 'environments'."
     ]
 

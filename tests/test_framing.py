@@ -69,8 +69,8 @@ def test_an_origin_is_scheme_and_host(origin: str) -> None:
 @pytest.mark.parametrize(
     ("frames", "expected"),
     [
-        ("sameorigin", "found 'sameorigin'; input should be 'same-origin', 'deny' or 'any'"),
-        ([], "at least 1"),
+        ("sameorigin", "found 'sameorigin'; expected 'same-origin', 'deny', 'any' or a list of origins"),
+        ([], "at least one"),
         (True, "expected 'same-origin', 'deny', 'any' or a list of origins"),
         ({"any": True}, "expected 'same-origin', 'deny', 'any' or a list of origins"),
     ],

@@ -128,9 +128,9 @@ def test_an_error_names_the_ancestor_that_the_value_came_from_once() -> None:
         two={"extends": "one", "location": "two/"},
     )
     assert found == [
-        "profiles.one.bucket: found 'x'; string should have at least 6 characters. "
+        "profiles.one.bucket: found 'x'; expected at least 6 characters. "
         "[from BACKBLAZE_CONFIG['profiles']['one']['bucket']] Change it there.",
-        "profiles.one.max_age_s: found -1; input should be greater than or equal to 0. "
+        "profiles.one.max_age_s: found -1; expected at least 0. "
         "[from BACKBLAZE_CONFIG['defaults']['max_age_s']] Change it there.",
     ]
 
@@ -140,13 +140,13 @@ def test_an_error_names_the_ancestor_that_the_value_came_from_once() -> None:
     [
         pytest.param(
             {"one": {"bucket": "acme-one", "extends": "tow"}, "two": {"bucket": "acme-two"}},
-            "profiles.one.extends: found 'tow'; the other profiles are 'two'. "
+            "profiles.one.extends: found 'tow' (did you mean 'two'?); the other profiles are 'two'. "
             "[from BACKBLAZE_CONFIG['profiles']['one']['extends']] Change it there.",
             id="unknown",
         ),
         pytest.param(
             {"one": {"extends": "CANARY-key"}},
-            "profiles.one.extends: the other profiles are none. "
+            "profiles.one.extends: there is no other profile. "
             "[from BACKBLAZE_CONFIG['profiles']['one']['extends']] Change it there.",
             id="unknown, not even a name; what it lacks is not told",
         ),

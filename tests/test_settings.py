@@ -153,7 +153,7 @@ def test_validating_a_model_reads_no_environment(monkeypatch: pytest.MonkeyPatch
 def test_an_error_names_path_value_expectation_and_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "x")
     assert said(site(config())) == [
-        "profiles.staff.bucket: found 'x'; string should have at least 6 characters. "
+        "profiles.staff.bucket: found 'x'; expected at least 6 characters. "
         "[from environment variable BACKBLAZE_PROFILES__STAFF__BUCKET] Change it there."
     ]
 
@@ -171,10 +171,10 @@ def test_an_error_in_the_settings_names_the_key_to_change() -> None:
     ]
 
 
-def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
+def test_an_error_in_a_file_names_file_and_line(tmp_path: Path) -> None:
     file = tmp_path / "b2router.toml"
     file.write_text('[profiles.staff]\nbucket = "x"\n')
-    assert f"[from file {file}, profiles.staff.bucket]" in said(site(BACKBLAZE_CONFIG_FILE=file))[0]
+    assert f"[from file {file}:2, profiles.staff.bucket]" in said(site(BACKBLAZE_CONFIG_FILE=file))[0]
 
 
 def test_an_error_in_the_secrets_directory_names_the_file(tmp_path: Path) -> None:
@@ -194,6 +194,55 @@ def test_a_misspelt_key_is_told_the_right_one() -> None:
 def test_a_misspelt_key_of_a_delivery_is_told_the_right_one() -> None:
     problems = said(site(config(permission="public", delivery={"mode": "cdn", "base_ulr": "https://x.example"})))
     assert any("did you mean 'base_url'?" in problem for problem in problems)
+
+
+def test_a_misspelt_key_of_a_profile_that_is_called_like_a_key() -> None:
+    problems = said(site({"profiles": {"cache": {"bucket": "acme-cache", "routte": "c/"}}}))
+    assert problems[0].startswith("profiles.cache.routte: unknown key; did you mean 'route'?")
+
+
+def test_a_key_of_another_delivery_is_told_those_of_this_one() -> None:
+    problems = said(site(config(delivery={"mode": "accel", "base_url": "https://x.example"})))
+    assert problems[0].startswith(
+        "profiles.staff.delivery.base_url: unknown key with the mode 'accel'; known are mode, internal. [from "
+    )
+
+
+def test_a_secret_that_is_too_short_is_not_measured() -> None:
+    signing = {"scheme": "bunny", "secret": "cana"}
+    problems = said(site(config(delivery={"mode": "cdn", "base_url": "https://x.example", "signing": signing})))
+    assert problems == [
+        "profiles.staff.delivery.signing.secret: expected at least 8 characters. "
+        "[from BACKBLAZE_CONFIG['profiles']['staff']['delivery']['signing']['secret']] Change it there."
+    ]
+
+
+def test_a_variable_of_a_profile_that_is_not_there_is_told_the_one_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAF__ROUTE", "b2s/")
+    assert said(site(config())) == [
+        "profiles.staf.bucket: found nothing, expected a value. Add it, for example as environment variable "
+        "BACKBLAZE_PROFILES__STAF__BUCKET. Or did you mean the profile 'staff'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"max_age_s": "soon"}, "found 'soon'; expected a whole number"),
+        ({"read_only": "perhaps"}, "found 'perhaps'; expected true or false"),
+        ({"cache": {"match": "*"}}, "found an object; expected a list"),
+        ({"bucket": 7}, "found 7; expected text"),
+        ({"bucket": None}, "found nothing; expected text"),
+        ({"delivery": "redirect"}, "found text; expected an object, such as {'mode': 'redirect'}"),
+        ({"upload": {"resume": print}}, "found a builtin_function_or_method; expected true or false"),
+        ({"account": "EU"}, "expected a name of lower-case letters"),
+        ({"file_info_from": "stamp"}, "expected the dotted path of a callable"),
+        ({"permission": '{"any": ["staff"'}, "which begins like JSON but is none; expected public"),
+        ({"on_denied": "x" * 100}, "expected 'login', '403' or '404'"),
+    ],
+)
+def test_what_is_expected_is_said_in_words(wrong: dict[str, Any], expected: str) -> None:
+    assert expected in said(site(config(**wrong)))[0]
 
 
 def test_an_unknown_delivery_is_told_the_known_ones() -> None:
@@ -263,8 +312,9 @@ def test_a_setting_of_another_type_is_named() -> None:
     [
         pytest.param("missing.toml", None, "does not exist", id="missing"),
         pytest.param("b2router.ini", "", "ends with one of .toml", id="another format"),
-        pytest.param("b2router.toml", f'application_key = "{CANARY}\n', "cannot be read near line 1", id="broken TOML"),
-        pytest.param("b2router.json", f'{{"application_key": "{CANARY}",}}', "cannot be read", id="broken JSON"),
+        pytest.param("b2router.toml", f'application_key = "{CANARY}\n', ".toml:1:31: it is not TOML", id="broken TOML"),
+        pytest.param("b2router.json", f'{{\n"application_key": "{CANARY}" 1}}', ".json:2:34: it is", id="broken JSON"),
+        pytest.param("b2router.json", "[]", "found a list or a single value, expected an object", id="a list"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(name: str, text: str | None, expected: str, tmp_path: Path) -> None:
@@ -274,15 +324,62 @@ def test_a_file_that_cannot_be_read_is_named(name: str, text: str | None, expect
     problem = said(site(BACKBLAZE_CONFIG_FILE=file))[0]
     assert expected in problem
     assert str(file) in problem
+    assert "[from settings.BACKBLAZE_CONFIG_FILE]" in problem
 
 
 def test_broken_json_in_a_variable_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKBLAZE_PROFILES", f'{{"{CANARY}"')
-    assert "BACKBLAZE_PROFILES: expected JSON" in said(site(config()))[0]
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "b2s/")
+    assert said(site(config())) == [
+        "environment variable BACKBLAZE_PROFILES: expected JSON, because the value is a list or an object. "
+        "Mend its text."
+    ]
+
+
+def test_broken_json_is_told_where_it_stands(tmp_path: Path) -> None:
+    """In a `.env` file and in a secrets directory too, whatever variables this process has."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("BACKBLAZE_LIMITS={request_s: 5}\n")
+    assert said(site(config(), BACKBLAZE_ENV_FILE=dotenv))[0].startswith(f"{dotenv}, variable BACKBLAZE_LIMITS: ")
+    (tmp_path / "Limits").write_text("[")
+    assert said(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path))[0].startswith(
+        f"secrets directory {tmp_path}, file Limits: expected JSON"
+    )
+
+
+def test_an_error_in_json_below_a_variable_of_another_layer_names_that_variable(tmp_path: Path) -> None:
+    dotenv, secrets = tmp_path / ".env", tmp_path / "secrets"
+    secrets.mkdir()
+    dotenv.write_text('BACKBLAZE_PROFILES={"staff": {"max_age_s": -1}}\n')
+    (secrets / "LIMITS").write_text('{"request_s": -1}')
+    problems = said(site(config(), BACKBLAZE_ENV_FILE=dotenv, BACKBLAZE_SECRETS_DIR=secrets))
+    assert [problem.partition("[from ")[2].partition("]")[0] for problem in problems] == [
+        f"{dotenv}, variable BACKBLAZE_PROFILES",
+        f"secrets directory {secrets}, file LIMITS",
+    ]
+
+
+def test_an_item_of_a_list_is_named_by_its_number() -> None:
+    problems = said(site(config(cache=[{"max_age_s": 5}, {"max_age_s": -1}])))
+    assert "[from BACKBLAZE_CONFIG['profiles']['staff']['cache'][1]['max_age_s']]" in problems[0]
+
+
+def test_the_variable_that_names_a_layer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_SECRETS_DIR", "/nowhere")
+    assert said(site(config())) == [
+        "/nowhere: does not exist. [from environment variable BACKBLAZE_SECRETS_DIR] "
+        "Mend it, or the setting or variable that names it."
+    ]
 
 
 def test_a_missing_secrets_directory_is_named(tmp_path: Path) -> None:
     assert "does not exist" in said(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path / "none"))[0]
+
+
+def test_a_file_in_the_place_of_the_secrets_directory_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "secrets"
+    file.write_text(CANARY)
+    assert "expected a directory" in said(site(config(), BACKBLAZE_SECRETS_DIR=file))[0]
 
 
 def test_unknown_variables_are_told_the_nearest_right_one() -> None:
@@ -320,7 +417,7 @@ def test_a_broken_yaml_file_is_told_its_line(tmp_path: Path) -> None:
     pytest.importorskip("yaml")
     file = tmp_path / "b2router.yaml"
     file.write_text("profiles:\n  staff:\n    bucket: [\n")
-    assert re.search(r"near line [34] ", said(site(BACKBLAZE_CONFIG_FILE=file))[0])
+    assert re.search(r"b2router.yaml:[34]:\d+: it is not YAML", said(site(BACKBLAZE_CONFIG_FILE=file))[0])
 
 
 def test_a_dotenv_file_may_name_the_other_layers(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ bucket = "x"
 """
 
 BROKEN_FOUND = [
-    "2:13: profiles.staff.max_age_s: found -1; input should be greater than or equal to 0. Change it there.",
+    "2:13: profiles.staff.max_age_s: found -1; expected at least 0. Change it there.",
     "6:1: profiles.staff.routte: unknown key; did you mean 'route'? Correct or remove it there.",
     "8:4: profiles.staff.permission.any.1: found 'staf'; expected public, authenticated, staff, superuser, group:NAME, "
     "perm:app.codename or the dotted path of a callable. Change it there.",
@@ -45,7 +45,7 @@ BROKEN_FOUND = [
     "11:1: profiles.members.delivery.base_url: found nothing, expected a value. Add it here, or leave it to a layer "
     "above.",
     "11:28: profiles.members.delivery.base_ulr: unknown key; did you mean 'base_url'? Correct or remove it there.",
-    "14:10: profiles.staff.bucket: found 'x'; string should have at least 6 characters. Change it there. [in staging]",
+    "14:10: profiles.staff.bucket: found 'x'; expected at least 6 characters. Change it there. [in staging]",
 ]
 
 
@@ -105,7 +105,7 @@ def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
                             "source": "defaults.max_age_s",
                             "line": 1,
                             "column": 23,
-                            "message": "found -1; input should be greater than or equal to 0.",
+                            "message": "found -1; expected at least 0.",
                             "hint": "Change it there.",
                             "environments": [],
                         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 __all__ = ["table"]
 
@@ -12,9 +13,11 @@ def table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
 
     Args:
         head: of each column.
-        rows: as many cells each.
+        rows: as many cells each; a cell may have several lines.
     """
-    lines = [list(head), *([*row] for row in rows)]
+    lines = [list(head)]
+    for row in rows:
+        lines += map(list, zip_longest(*(cell.split("\n") for cell in row), fillvalue=""))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(
