@@ -16,9 +16,10 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from b2router import json_places, toml_places
+from b2router.errors import Problem
 from b2router.layers import Path
 
-__all__ = ["FORMS", "Document", "Position", "Unparsable", "form_of", "guess", "read"]
+__all__ = ["FORMS", "Document", "Position", "Unparsable", "form_of", "guess", "read", "twice"]
 
 FORMS = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 """Ending of a file's name → its language."""
@@ -68,6 +69,17 @@ class Document:
         if path in self.starts and not key:
             return self.starts[path]
         return next((self.keys[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.keys), None)
+
+
+def twice(path: Path) -> Problem:
+    """What is wrong with a key that stands twice, be it a permission."""
+    return Problem(
+        "repeated_key",
+        ".".join(path),
+        "it stands there twice, and readers drop all but the last.",
+        "Keep one of them.",
+        path=path,
+    )
 
 
 def form_of(name: str) -> str | None:

@@ -82,6 +82,8 @@ def file(name: str) -> Layer:
         values = reader(_Shape, _existing(name))()
         if not values and not isinstance(_document(name).values, dict | None):
             raise ConfigError(_unreadable(name, "found a list or a single value, expected an object with 'profiles'."))
+        if repeated := list(_repeated(name)):
+            raise ConfigError(*repeated)
         return Layer(name, values, "file", line=_lines(name))
     except ImportError:
         raise ConfigError(_unreadable(name, "needs PyYAML: pip install 'b2router[yaml]'.")) from None
@@ -172,6 +174,15 @@ def _unparsable(name: str, error: Exception) -> Problem:
     except (OSError, UnicodeError):
         pass
     return _unreadable(name, f"cannot be read ({type(error).__name__}).")
+
+
+def _repeated(name: str) -> Iterator[Problem]:
+    """Keys that stand twice: readers of YAML and JSON drop all but the last, be it a permission. TOML has none."""
+    if documents.form_of(name) == "toml":
+        return
+    for path, position in _document(name).repeated:
+        found = documents.twice(path)
+        yield replace(found, where=f"{name}:{position.line}:{position.column}, {found.where}")
 
 
 def _document(name: str) -> Document:

@@ -108,7 +108,7 @@ def _judge(file: str, document: Document, environments: Sequence[str]) -> Verdic
         Finding(problem, _point(document, problem), () if "" in where else tuple(where))
         for problem, where in seen.values()
     ]
-    findings += [Finding(_repeated(path), position) for path, position in document.repeated]
+    findings += [Finding(documents.twice(path), position) for path, position in document.repeated]
     findings.sort(key=lambda finding: finding.position or Position(0, 0))
     return Verdict(file, tuple(findings), tuple(resolved))
 
@@ -170,13 +170,3 @@ def _point(document: Document, problem: Problem) -> Position | None:
         inner = found.get(part) if isinstance(found, dict) else None
         found = found[int(part)] if isinstance(found, list) and part.isdecimal() and int(part) < len(found) else inner
     return document.position(problem.path, key=problem.code == "unknown_key" or isinstance(found, dict))
-
-
-def _repeated(path: Path) -> Problem:
-    return Problem(
-        "repeated_key",
-        ".".join(path),
-        "it stands there twice, and readers drop all but the last.",
-        "Keep one of them.",
-        path=path,
-    )

@@ -169,6 +169,11 @@ BROKEN = [
         files={"b2router.json": '{"profiles": {\n"media": {"bucket": "acme-media" "route": "m/"}}}\n'},
         variables={FILE: "b2router.json"},
     ),
+    Broken(
+        "a key that stands twice",
+        files={"b2router.yaml": "profiles:\n  media: {bucket: acme-media, permission: staff, permission: public}\n"},
+        variables={FILE: "b2router.yaml"},
+    ),
     Broken("broken JSON in a variable", variables={"BACKBLAZE_LIMITS": '{"request_s": 5'}),
     Broken("a permission that is broken JSON", variables={"BACKBLAZE_PROFILES__STAFF__PERMISSION": '{"any": ["staff"'}),
     Broken("a file that is not there", variables={FILE: "deploy/b2router.toml"}),

@@ -30,9 +30,8 @@ wants them as they are.
 RULES = """
 ## Rules that the schema does not state
 
-`b2router validate` knows them, and so do `manage.py check` and the site itself (but for `repeated_key`, which their
-readers do not tell); an editor that has only [the JSON Schema](configuration.md#editors) does not. The code is that
-of `b2router validate --format json`.
+`b2router validate` knows them, and so do `manage.py check` and the site itself; an editor that has only
+[the JSON Schema](configuration.md#editors) does not. The code is that of `b2router validate --format json`.
 
 | code | rule |
 |---|---|

@@ -327,6 +327,20 @@ def test_a_file_that_cannot_be_read_is_named(name: str, text: str | None, expect
     assert "[from settings.BACKBLAZE_CONFIG_FILE]" in problem
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("b2router.yaml", "profiles:\n  a: {bucket: acme-a1, permission: staff, permission: public}\n", ":2:43"),
+        ("b2router.json", '{"profiles": {"a": {"permission": "staff",\n"permission": "public"}}}', ":2:1"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(name: str, text: str, place: str, tmp_path: Path) -> None:
+    """Its reader would take the last, which may be the looser permission."""
+    (tmp_path / name).write_text(text)
+    (problem,) = said(site(BACKBLAZE_CONFIG_FILE=tmp_path / name))
+    assert f"{name}{place}, profiles.a.permission: it stands there twice" in problem
+
+
 def test_broken_json_in_a_variable_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKBLAZE_PROFILES", f'{{"{CANARY}"')
     monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "b2s/")
