@@ -90,7 +90,7 @@ def test_an_hour_of_faults_leaves_nothing_behind(emulator: Emulator, configure: 
     assert {0, 200, 206, 404, 503} <= set(statuses) <= {0, 200, 206, 404, 416, 502, 503}
     assert after.memory_bytes - before.memory_bytes < 8 * MiB
     assert after.threads <= before.threads + 4  # pools of a fixed size make theirs one by one
-    assert after.files <= before.files
+    assert after.files <= before.files + 8  # each thread may keep a connection
 
 
 def suffer(server: Server, b2: Emulator, statuses: Counter[int]) -> None:
