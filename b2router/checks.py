@@ -68,6 +68,7 @@ IDS = {
     "static_cache": "b2router.W011",
     "cache_in_transaction": "b2router.W012",
     "cache_without_timeout": "b2router.W013",
+    "declared_leak": "b2router.W014",
 }
 """Kind of problem → id of the check. A kind that is not here is an invalid value."""
 
@@ -138,6 +139,7 @@ def check_site(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
             "Add path('', include('b2router.urls')) to the URLconf.",
         )
         messages.append(_message(problem))
+    messages += [_message(problem, Warning) for problem in _declared_leaks(config)]
     messages += [_message(problem) for problem in _internal_problems(config, routed)]
     messages += [_message(problem, Warning) for problem in _master_key_problems(config)]
     messages += _static_messages(config)
@@ -260,6 +262,18 @@ def _user_problems(profile: str) -> Iterator[Problem]:
             f"profiles.{profile}.permission",
             "it depends on who the visitor is, but no AuthenticationMiddleware is active, so everybody is refused.",
             f"Add '{wanted}' to MIDDLEWARE.",
+        )
+
+
+def _declared_leaks(config: Any) -> Iterator[Problem]:
+    from b2router.isolation import declared_leaks
+
+    for leak in declared_leaks(config):
+        yield Problem(
+            "declared_leak",
+            f"profiles.{leak.profile}.readable_through",
+            f"{leak}, as declared.",
+            f"Keep it only as long as the two share a bucket; move the files of '{leak.profile}' to one of its own.",
         )
 
 

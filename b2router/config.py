@@ -110,6 +110,9 @@ class BucketProfile(Model):
     """URL prefix under the include, such as "b2s/"; without one, the site does not serve these files."""
     permission: Permission | None = None
     """Who may read; without one, nobody may."""
+    readable_through: tuple[Name, ...] = ()
+    """Other profiles through which these files may be read as well, though they let in more people; the isolation
+    proof takes it as declared, and `manage.py check` warns of it."""
     on_denied: Literal["login", "403", "404"] = "login"
     """What the others get: the login page (signed-in visitors: 403), 403, or 404 to hide what exists."""
     owner: str | None = Field(default=None, pattern=_OWNER_PATTERN)
@@ -306,7 +309,7 @@ class BackblazeConfig(Model):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        errors = [*self._account_errors(), *self._alias_errors(), *self._route_errors()]
+        errors = [*self._account_errors(), *self._alias_errors(), *self._reader_errors(), *self._route_errors()]
         if errors:
             raise ValidationError.from_exception_data(type(self).__name__, errors, hide_input=True)
         return self
@@ -334,6 +337,17 @@ class BackblazeConfig(Model):
                     f"found '{profile.account}'{near(profile.account, self.accounts)}; the accounts are "
                     f"{_listed([DEFAULT_ACCOUNT, *self.accounts])}",
                 )
+
+    def _reader_errors(self) -> Iterator[InitErrorDetails]:
+        for profile in self.profiles.values():
+            others = [name for name in self.profiles if name != profile.name]
+            for index, name in enumerate(profile.readable_through):
+                if name not in others:
+                    yield error_at(
+                        "unknown_profile",
+                        ("profiles", profile.name, "readable_through", index),
+                        f"found '{name}'; the other profiles are {_listed(others) or 'none'}",
+                    )
 
     def _alias_errors(self) -> Iterator[InitErrorDetails]:
         for alias, profile in self.storages.items():

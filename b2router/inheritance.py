@@ -3,7 +3,7 @@ layers are merged and before anything is validated: models, isolation proof and 
 
 Lowest to highest: `defaults`, the extended profiles in their order, the profile itself. A permission is one value, and
 so is a delivery that names its mode: the nearest one counts, whole. A route is never inherited, because no two
-profiles can have the same.
+profiles can have the same; nor is who else may read the files, which is to be said where it is meant.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["DEFAULTS", "EXTENDS", "OWN_KEYS", "inherit"]
 
 DEFAULTS, EXTENDS = "defaults", "extends"
 
-OWN_KEYS = (EXTENDS, "route")
+OWN_KEYS = (EXTENDS, "readable_through", "route")
 """Keys of a profile that no other one inherits, and that make no sense in `defaults`."""
 
 

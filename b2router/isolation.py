@@ -26,7 +26,7 @@ from b2router.config import (
     Permission,
 )
 
-__all__ = ["Leak", "leaks"]
+__all__ = ["Leak", "declared_leaks", "leaks"]
 
 MAX_ROWS = 10_000
 """A comparison that needs a larger truth table counts as not provable."""
@@ -65,16 +65,23 @@ class Leak:
 
 
 def leaks(config: BackblazeConfig) -> list[Leak]:
-    """Every pair of profiles of which one opens the files of the other; empty when the declaration is safe.
+    """Every pair of profiles of which one opens the files of the other, undeclared; empty when the declaration is safe.
 
     A route reaches the keys under its profile's location. A public address (direct or CDN) needs a public bucket, and
     so reaches every key of it, whatever the location says. What a CDN makes of an address is not known here: an
     address that two profiles give out may stand for a file of either.
     """
-    found: list[Leak] = []
+    return [leak for leak in _all(config) if leak.through not in config.profiles[leak.profile].readable_through]
+
+
+def declared_leaks(config: BackblazeConfig) -> list[Leak]:
+    """The pairs that are leaks but for `readable_through`, which says that they are meant."""
+    return [leak for leak in _all(config) if leak.through in config.profiles[leak.profile].readable_through]
+
+
+def _all(config: BackblazeConfig) -> Iterator[Leak]:
     for owning, through in permutations(config.profiles.values(), 2):
-        found += list(_by_keys(owning, through)) or _by_addresses(owning, through)
-    return found
+        yield from list(_by_keys(owning, through)) or _by_addresses(owning, through)
 
 
 def _by_keys(owning: BucketProfile, through: BucketProfile) -> Iterator[Leak]:

@@ -37,7 +37,7 @@ BEYOND = {
     "extends": "a profile extends profiles that exist, and not itself in a circle",
     "environment": "the environment that is picked is declared",
     "unknown_account": "`account` of a profile names one of `accounts`",
-    "unknown_profile": "an alias in `storages` names a profile",
+    "unknown_profile": "an alias in `storages` names a profile, and `readable_through` other profiles",
     "alias": "an alias is not the name of another profile",
     "overlapping_routes": "no route lies under the route of another profile",
     "public_delivery": "unsigned `cdn` and `direct` are for profiles with the permission `public` and without `owner`",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.checks import CheckMessage, run_checks
+from django.core.checks import WARNING, CheckMessage, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
@@ -166,6 +166,22 @@ def test_a_command_stops_with_the_text_of_the_check() -> None:
     with override_settings(BACKBLAZE_CONFIG={**KEYS, "profiles": {"media": profile(permission="staf")}}), expected:
         call_command("check")
     router.reload()
+
+
+def test_a_declared_leak_is_warned_of_as_long_as_it_makes_a_difference() -> None:
+    staff = profile(route="b2s/", permission="staff", readable_through=["media"])
+    messages = checked({**KEYS, "profiles": {"media": profile(), "staff": staff}})
+    assert [(message.id, message.level) for message in messages] == [("b2router.W014", WARNING)]
+    assert "reachable through the looser profile 'media'" in messages[0].msg
+    assert ids({"media": profile(), "staff": {**staff, "bucket": "acme-staff"}}) == []
+
+
+def test_only_other_profiles_can_be_declared_to_reach_files() -> None:
+    messages = checked({**KEYS, "profiles": {"media": profile(readable_through=["media", "medai"])}})
+    assert [(message.id, message.msg.partition(":")[0]) for message in messages] == [
+        ("b2router.E003", "profiles.media.readable_through.0"),
+        ("b2router.E003", "profiles.media.readable_through.1"),
+    ]
 
 
 def test_every_id_is_unique_and_documented() -> None:

@@ -59,6 +59,15 @@ def test_a_route_is_never_inherited() -> None:
     assert [profile.route for profile in config.profiles.values()] == ["one/", None]
 
 
+def test_who_else_may_read_is_never_inherited() -> None:
+    config = configured(
+        open={"bucket": "acme-one", "permission": "public"},
+        staff={"bucket": "acme-one", "permission": "staff", "readable_through": ["open"]},
+        other={"extends": "staff", "bucket": "acme-two"},
+    )
+    assert config.profiles["other"].readable_through == ()
+
+
 def test_a_permission_is_inherited_whole_or_not_at_all() -> None:
     config = configured(
         {"permission": {"any": ["staff", "group:a"]}},

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from b2router.config import BackblazeConfig
-from b2router.isolation import leaks
+from b2router.isolation import declared_leaks, leaks
 
 PUBLIC = {"bucket": "acme-shared", "route": "pub/", "permission": "public"}
 
@@ -28,6 +28,28 @@ def test_one_bucket_for_all_audiences_leaks_to_the_looser_ones() -> None:
     assert found(
         public={"permission": "public"}, members={"permission": "authenticated"}, staff={"permission": "staff"}
     ) == [("members", "public"), ("staff", "public"), ("staff", "members")]
+
+
+def test_a_leak_may_be_declared_by_the_profile_whose_files_they_are() -> None:
+    """For this pair, and in no other direction."""
+    profiles = {
+        "public": {"permission": "public", "readable_through": ["staff"]},
+        "members": {"permission": "authenticated", "readable_through": ["public"]},
+        "staff": {"permission": "staff", "readable_through": ["public"]},
+    }
+    assert found(**profiles) == [("staff", "members")]
+
+
+def test_what_makes_no_leak_need_not_be_declared_to_make_none() -> None:
+    config = BackblazeConfig.model_validate(
+        {
+            "profiles": {
+                "public": {"bucket": "acme-public", "permission": "public"},
+                "staff": {"bucket": "acme-staff", "permission": "staff", "readable_through": ["public"]},
+            }
+        }
+    )
+    assert (leaks(config), declared_leaks(config)) == ([], [])
 
 
 def test_a_bucket_for_each_audience_is_safe() -> None:
