@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from b2router import seed
+from b2router.seed_options import shape
 from b2router.storage import B2Storage
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ def django_storages(config: Mapping[str, Any] | BackblazeConfig) -> dict[str, di
     Returns:
         A new dict: "default" and "staticfiles" as Django has them, unless an alias of that name is declared.
     """
+    if isinstance(config, Mapping) and shape(config) == "seed":
+        config = seed.translate(config).values
     declared = []
     for part in ("profiles", "storages"):
         aliases = config.get(part) if isinstance(config, Mapping) else getattr(config, part, None)

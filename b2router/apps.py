@@ -19,6 +19,7 @@ class B2RouterConfig(AppConfig):
 
         register(checks.check_configuration, "b2router")
         register(checks.check_environment, "b2router")
+        register(checks.check_seed, "b2router")
         register(checks.check_permissions, "b2router")
         register(checks.check_site, "b2router")
         register(checks.check_sharing, "b2router")

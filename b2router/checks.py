@@ -27,6 +27,7 @@ __all__ = [
     "check_deployment",
     "check_environment",
     "check_permissions",
+    "check_seed",
     "check_sharing",
     "check_site",
 ]
@@ -55,6 +56,7 @@ IDS = {
     "customer_key": "b2router.E021",
     "locked": "b2router.E022",
     "callable": "b2router.E023",
+    "mixed": "b2router.E024",
     "unknown_variable": "b2router.W001",
     "unreadable_route": "b2router.W002",
     "master_key": "b2router.W003",
@@ -69,6 +71,7 @@ IDS = {
     "cache_in_transaction": "b2router.W012",
     "cache_without_timeout": "b2router.W013",
     "declared_leak": "b2router.W014",
+    "seed": "b2router.W015",
 }
 """Kind of problem → id of the check. A kind that is not here is an invalid value."""
 
@@ -108,6 +111,13 @@ def check_environment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]
         )
         for variable, near in unknown_variables(os.environ)
     ]
+
+
+def check_seed(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
+    """What is different from now on for a configuration of django-backblaze-b2."""
+    from b2router.settings import seed_warnings
+
+    return [_message(problem, Warning) for problem in seed_warnings(django_settings)]
 
 
 def check_permissions(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:

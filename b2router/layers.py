@@ -28,6 +28,7 @@ class Layer:
         kind: "file", "settings", "instance", "dotenv", "secrets" or "environment".
         names: what the variables, or the files of a secrets directory, are called there.
         line: finds the line of a file that a value stands in, from 1; None when it is not known.
+        origins: path of a value → where it stood before the layer was put into our words; empty when it was in them.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Layer:
     kind: str
     names: Collection[str] = field(default=(), repr=False)
     line: Callable[[Path], int | None] = field(default=lambda path: None, repr=False, compare=False)
+    origins: Mapping[Path, Path] = field(default_factory=dict, repr=False)
 
     def locate(self, path: Path) -> str:
         """Where in this layer a value stands, in the words of whoever has to mend it."""
@@ -137,7 +139,7 @@ def written(layer: Layer) -> Written:
     def plant(value: Any, path: Path) -> Written:
         if isinstance(value, Mapping):
             value = {str(key): plant(part, (*path, str(key))) for key, part in value.items()}
-        return Written(value, layer, path)
+        return Written(value, layer, layer.origins.get(path, path))
 
     return plant(layer.values, ())
 

@@ -54,6 +54,8 @@ def explain(error: ValidationError, root: Written) -> list[Problem]:
         if kind == "missing":
             hint = f"Add it, for example as {place}." if place else "Add it."
             hint += _perhaps_misspelt(path, values)
+            if path == ("profiles",) and layer.kind == "settings":
+                hint += " A configuration of django-backblaze-b2 has to name its bucket: 'bucket': 'django'."
             problems.append(Problem(kind, ".".join(path), "found nothing, expected a value.", hint, path=source))
             continue
         code, hint = kind, "Change it there."

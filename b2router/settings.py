@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from b2router import origins, sources
+from b2router import origins, seed, seed_options, sources
 from b2router.config import BackblazeConfig
 from b2router.declaration import build, environment, resolve
 from b2router.errors import ConfigError, Problem
@@ -21,7 +21,17 @@ from b2router.layers import Layer, Written, written
 from b2router.origins import Value
 from b2router.sources import unknown_variables
 
-__all__ = ["SETTINGS", "Layer", "build", "layers", "load", "place_of", "unknown_variables", "values"]
+__all__ = [
+    "SETTINGS",
+    "Layer",
+    "build",
+    "layers",
+    "load",
+    "place_of",
+    "seed_warnings",
+    "unknown_variables",
+    "values",
+]
 
 SETTINGS = ("BACKBLAZE_CONFIG", *sources.PLACES)
 """The Django settings that b2router reads. All but the first may be environment variables instead."""
@@ -97,13 +107,43 @@ def layers(settings: object) -> list[Layer]:
                     "settings.BACKBLAZE_CONFIG",
                 )
             )
-        found.append(Layer("BACKBLAZE_CONFIG", _plain(given), "settings"))
+        found.append(_from_settings(_plain(given)))
     found += _named(settings, "BACKBLAZE_ENV_FILE", sources.dotenv)
     found += _named(settings, "BACKBLAZE_SECRETS_DIR", sources.secrets)
     variables = sources.environment()
     if variables.values:
         found.append(variables)
     return found
+
+
+def seed_warnings(settings: object) -> tuple[Problem, ...]:
+    """What is different from now on for a site whose `BACKBLAZE_CONFIG` is that of django-backblaze-b2."""
+    given = getattr(settings, "BACKBLAZE_CONFIG", None)
+    if not isinstance(given, Mapping) or seed_options.shape(given) != "seed":
+        return ()
+    return seed.translate(given).warnings
+
+
+def _from_settings(values: dict[str, Any]) -> Layer:
+    """The dict as a layer; one that django-backblaze-b2 took, in our words."""
+    name = "BACKBLAZE_CONFIG"
+    match seed_options.shape(values):
+        case "ours":
+            return Layer(name, values, "settings")
+        case "seed":
+            return seed.layer(name, values)
+        case "mixed":
+            theirs, ours = seed_options.apart(values)
+            raise ConfigError(
+                Problem(
+                    "mixed",
+                    name,
+                    f"found '{theirs}', a key of django-backblaze-b2, beside '{ours}', one of b2router; expected one "
+                    "kind of configuration.",
+                    "Print the former in the words of b2router, by b2router import-seed, and keep one of them.",
+                    f"settings.{name}",
+                )
+            )
 
 
 def _named(settings: object, name: str, read: Callable[[str], Layer]) -> list[Layer]:

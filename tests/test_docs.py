@@ -13,6 +13,7 @@ import tempfile
 import tomllib
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import certifi
@@ -23,7 +24,7 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 from b2router.cli import command_parser
 from b2router.config import BackblazeConfig
-from b2router.settings import Layer, build
+from b2router.settings import Layer, build, load
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -111,7 +112,7 @@ def test_what_the_page_shows_works(page: Path, settings: Any) -> None:
         example.evaluate()
         if "BACKBLAZE_CONFIG" in document.namespace:
             config = document.namespace.pop("BACKBLAZE_CONFIG")
-            valid(dict(config))
+            load(SimpleNamespace(BACKBLAZE_CONFIG=config))
             settings.BACKBLAZE_CONFIG = config
 
 
