@@ -26,6 +26,13 @@ environment that it declares. Application keys and other secrets may be missing:
 Exit code: 0 when every file is valid, 1 when one is not, 2 when one cannot be read or the command makes no sense.
 """
 
+IMPORT_SEED = """\
+Prints what a configuration of django-backblaze-b2 is in the words of b2router, and on the standard error what to know
+before it is used. FILE is read, not run: its BACKBLAZE_CONFIG has to be spelt out, but for the application keys. With
+--django, the module that DJANGO_SETTINGS_MODULE names is run, as the site runs it. No application key is printed.
+Exit code: 0, or 1 when a site would not start with it, or 2 when it cannot be read or the command makes no sense.
+"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -42,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return emulator(words[1:])
     parser = command_parser()
     options = parser.parse_args(words)
-    return _validate(options) if options.command == "validate" else _schema(options)
+    return {"validate": _validate, "schema": _schema, "import-seed": _import_seed}[options.command](options)
 
 
 def command_parser() -> argparse.ArgumentParser:
@@ -70,6 +77,22 @@ def command_parser() -> argparse.ArgumentParser:
         "--input", choices=("toml", "yaml", "json"), help="the language, where the file's name does not say it"
     )
     validate.add_argument("--resolved", action="store_true", help="show what every profile has in the end, and whence")
+    imports = commands.add_parser(
+        "import-seed", help="translate a configuration of django-backblaze-b2", description=IMPORT_SEED
+    )
+    source = imports.add_mutually_exclusive_group(required=True)
+    source.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the settings file; it is not run")
+    source.add_argument("--django", action="store_true", help="run the settings that DJANGO_SETTINGS_MODULE names")
+    imports.add_argument("--format", choices=("python", "json", "toml", "yaml"), default="python", help="what to print")
+    imports.add_argument(
+        "--audience",
+        action="append",
+        choices=("public", "logged_in", "staff"),
+        help="a class that the site uses: public for PublicStorage, …; can be repeated; without it, all three",
+    )
+    imports.add_argument(
+        "--accept-shared-buckets", action="store_true", help="declare that files may be read through looser profiles"
+    )
     return parser
 
 
@@ -111,6 +134,36 @@ def _validate(options: argparse.Namespace) -> int:
     for message in unreadable:
         print(f"b2router: {message}", file=sys.stderr)
     return 2 if unreadable else int(any(verdict.findings for verdict in verdicts))
+
+
+def _import_seed(options: argparse.Namespace) -> int:
+    from b2router import import_seed, settings_files
+
+    where = "settings" if options.django else str(options.file)
+    try:
+        found = settings_files.in_django() if options.django else settings_files.in_text(options.file.read_bytes())
+        chosen = {"audiences": options.audience, "accept_shared_buckets": options.accept_shared_buckets or None}
+        given = {**found.values, **{key: value for key, value in chosen.items() if value is not None}}
+        made = import_seed.imported(given, options.format)
+    except OSError as error:
+        print(f"b2router: {where}: {error.strerror or type(error).__name__}.", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        print(f"b2router: {where}: {error}", file=sys.stderr)
+        return 2
+    except ImportError:
+        print("b2router: YAML needs PyYAML: pip install 'b2router[yaml]'.", file=sys.stderr)
+        return 2
+    for problem in made.refused:
+        print(f"error: {problem}", file=sys.stderr)
+    for problem in made.warnings:
+        print(f"warning: {problem}", file=sys.stderr)
+    if made.text is not None:
+        for key, variable in import_seed.SECRETS.items():
+            whence = f", as {found.variables[key]} was" if key in found.variables else ""
+            print(f"note: set {variable}{whence}; it is not printed.", file=sys.stderr)
+        print(made.text, end="")
+    return int(bool(made.refused))
 
 
 def _judge(name: str, form: str | None, environments: Sequence[str]) -> Verdict:

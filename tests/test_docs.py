@@ -57,7 +57,7 @@ def run_console(example: Any) -> None:
             assert f"def {verb}(" in (ROOT / "noxfile.py").read_text(), verb
         if words[:3] == ["python", "manage.py", "b2router"]:
             run_manage(words[3 : words.index(">")] if ">" in words else words[3:])
-        if words[:1] == ["b2router"] and words[1] in ("schema", "validate"):
+        if words[:1] == ["b2router"] and words[1] in ("import-seed", "schema", "validate"):
             command_parser().parse_args(words[1:])
         if words[:1] == ["b2router"] and words[1] == "emulator":
             options = [word for word in words if word.startswith("--")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import b2router
@@ -426,6 +426,7 @@ CONFIGS = st.fixed_dictionaries(
 
 
 @given(CONFIGS)
+@settings(deadline=None)  # whatever comes first loads modules
 def test_what_is_not_refused_starts_and_nothing_else_does(given: dict[str, Any]) -> None:
     """The translation's own look at shared buckets and the isolation proof agree."""
     made = seed.translate({**KEYS, **given})
