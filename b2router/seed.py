@@ -104,7 +104,7 @@ def profile_values(said: Said) -> dict[str, tuple[Any, str]]:
         option = "account_info.type"
     else:
         return values
-    return values | {"metadata_ttl_s": (0, option), "missing_ttl_s": (0, option)}
+    return values | {"metadata_ttl_s": (0, option)}
 
 
 def delivery_of(said: Said) -> dict[str, Any] | None:
@@ -228,7 +228,7 @@ def _warnings(said: Said, name: str, delivery: dict[str, Any] | None) -> Iterato
             name,
             f"public files now have addresses at '{delivery['base_url']}'. Between the options of a site, it had no "
             "effect before.",
-            "See that the CDN reaches the bucket, or take the option out; 'b2/' goes on serving the files.",
+            "See that the CDN reaches the bucket, or take the option out; 'b2/' leads visitors there, too.",
         )
         if said.values["cdn_config.base_url"].strip().lower().startswith("http://"):
             yield _seed(at, name, "addresses begin with https, as before, whatever it says.", "Write https.")

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from b2router.errors import Problem
 from b2router.layers import Layer, Path
 
-__all__ = ["OPTIONS", "OURS", "Said", "apart", "place", "read", "shape", "snake", "wrong"]
+__all__ = ["OPTIONS", "OURS", "Said", "apart", "is_option", "place", "read", "shape", "snake", "wrong"]
 
 OPTIONS: dict[str, tuple[type | None, str]] = {
     "application_key_id": (None, "`application_key_id`"),
@@ -30,7 +30,7 @@ OPTIONS: dict[str, tuple[type | None, str]] = {
     "account_info.type": (str, "`account_info.kind`"),
     "account_info.cache": (None, "`account_info.cache`, `metadata_cache`"),
     "account_info.database_path": (None, "`account_info.path`"),
-    "forbid_file_property_caching": (bool, "`metadata_ttl_s`, `missing_ttl_s`"),
+    "forbid_file_property_caching": (bool, "`metadata_ttl_s`"),
     "cdn_config.base_url": (str, "`profiles.public.delivery.base_url`"),
     "cdn_config.include_bucket_url_segments": (bool, "`profiles.public.delivery.path`"),
     "authorize_on_init": (bool, ""),
@@ -105,6 +105,11 @@ def read(given: Mapping[str, Any], name: str = "BACKBLAZE_CONFIG") -> Said:
     said = Said()
     _read(given, (), "", name, said)
     return said
+
+
+def is_option(name: str) -> bool:
+    """Whether a dict can have this, in snake case, at its top."""
+    return name in _TOP
 
 
 def snake(key: object) -> str:

@@ -114,7 +114,7 @@ class VersionedStorage(SavingStorage):
         """
         from b2router.b2 import versions
 
-        target = type(self)(to) if to is not None else self
+        target = self._other(to) if to is not None else self
         target._writable()
         place, there = self._place(), target._place()
         found = self._now(name)  # what is remembered could be an older version than the one that `move` deletes
@@ -143,10 +143,14 @@ class VersionedStorage(SavingStorage):
         """
         self._writable()
         made_name = self.copy(name, new_name, to=to)
-        target = type(self)(to) if to is not None else self
+        target = self._other(to) if to is not None else self
         if (target._place().metadata.owner, target._key(made_name)) != (self._place().metadata.owner, self._key(name)):
             self.delete(name)  # else the copy has its place already
         return made_name
+
+    def _other(self, alias: str) -> VersionedStorage:
+        """The storage of another alias."""
+        return type(self)(alias)
 
     @contextmanager
     def _reserving(self) -> Iterator[None]:

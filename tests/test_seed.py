@@ -85,7 +85,7 @@ EACH = [
     ),
     pytest.param(
         {"forbid_file_property_caching": True},
-        {**PLAIN, "defaults": {"metadata_ttl_s": 0, "missing_ttl_s": 0}},
+        {**PLAIN, "defaults": {"metadata_ttl_s": 0}},
         id="nothing remembered",
     ),
     pytest.param({"forbid_file_property_caching": False, "cdn_config": None}, PLAIN, id="their defaults"),
@@ -99,7 +99,7 @@ EACH = [
         {"account_info": {"type": "sqlite", "database_path": Path("/srv/b2"), "cache": "left over"}},
         {
             "account_info": {"kind": "sqlite", "path": "/srv/b2"},
-            "defaults": {"metadata_ttl_s": 0, "missing_ttl_s": 0},
+            "defaults": {"metadata_ttl_s": 0},
             "profiles": PROFILES,
         },
         id="a file, with what a merge left over",
@@ -108,7 +108,7 @@ EACH = [
         {"account_info": {"type": "memory"}},
         {
             "account_info": {"kind": "memory"},
-            "defaults": {"metadata_ttl_s": 0, "missing_ttl_s": 0},
+            "defaults": {"metadata_ttl_s": 0},
             "profiles": PROFILES,
         },
         id="memory",
