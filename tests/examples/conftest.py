@@ -89,21 +89,32 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def signed_in() -> dict[str, Any]:
+    """What a browser keeps of somebody who has signed in: passwords are slow to check, and that is how it should be."""
+    return {}
+
+
 @pytest.fixture
-def visit(chromium: Browser, site: str) -> Iterator[Callable[..., Page]]:
+def visit(chromium: Browser, site: str, signed_in: dict[str, Any]) -> Iterator[Callable[..., Page]]:
     """Opens the site as somebody: `visit("alice", width=320)`. A script error on any page fails the test, unless it is
     what the test is about: `may_err=True`."""
     contexts, errors = [], []
 
     def open_page(visitor: str, *, width: int = 1280, may_err: bool = False, **options: Any) -> Page:
-        context = chromium.new_context(base_url=site, viewport={"width": width, "height": 800}, **options)
+        context = chromium.new_context(
+            base_url=site, viewport={"width": width, "height": 800}, storage_state=signed_in.get(visitor), **options
+        )
         contexts.append(context)
         page = context.new_page()
         if not may_err:
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("console", lambda line: errors.append(line.text) if is_fault(line) else None)
-        if visitor != "anonymous":
+        if visitor in signed_in:
+            page.goto("/")
+        elif visitor != "anonymous":
             sign_in(page, visitor)
+            signed_in[visitor] = context.storage_state()
         return page
 
     yield open_page
