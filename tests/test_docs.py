@@ -121,9 +121,20 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_the_reference_is_made_from_the_models() -> None:
-    made = subprocess.run([sys.executable, ROOT / "docs/reference.py", "--check"], capture_output=True, text=True)
+@pytest.mark.parametrize("script", ["reference.py", "architecture.py"])  # from the models, and from the import contract
+def test_what_is_made_is_current(script: str) -> None:
+    made = subprocess.run([sys.executable, ROOT / "docs" / script, "--check"], capture_output=True, text=True)
     assert (made.returncode, made.stderr) == (0, "")
+
+
+def test_the_picture_of_the_architecture_needs_nothing_from_elsewhere() -> None:
+    """A page that shows it fetches nothing, and its names are those of the package."""
+    picture = (ROOT / "docs/images/architecture.svg").read_text()
+    assert set(re.findall(r"https?://[^\s\"]+", picture)) == {"http://www.w3.org/2000/svg"}
+    rooms = {
+        path.stem for path in (ROOT / "b2router").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert set(re.findall(r"<text x=[^>]*>(\w+)</text>", picture)) == rooms - {"__init__", "__main__"} | {"b2sdk"}
 
 
 def test_the_readme_is_short() -> None:
