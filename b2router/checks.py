@@ -101,12 +101,20 @@ def check_environment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]
                 "unknown_variable",
                 f"environment variable {variable}",
                 "it means nothing to b2router.",
-                f"Did you mean {near}?" if near else "Rename it if it is not meant for b2router, or silence this.",
+                _hint_for_variable(variable, near),
             ),
             Warning,
         )
         for variable, near in unknown_variables(os.environ)
     ]
+
+
+def _hint_for_variable(variable: str, near: str | None) -> str:
+    if near is None:
+        return "Rename it if it is not meant for b2router, or silence this."
+    if variable.upper() == f"{near}_FILE":
+        return f"Put the value into {near}, or its file into the directory that BACKBLAZE_SECRETS_DIR names."
+    return f"Did you mean {near}?"
 
 
 def check_permissions(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
