@@ -273,7 +273,7 @@ def schema(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the manual into docs/_build/html; a warning is an error."""
-    install(session, "--editable", ".[yaml]", *group("docs"))
+    install(session, "--editable", ".[prometheus,yaml]", *group("docs"))
     session.run("sphinx-build", "--quiet", "-W", "--keep-going", "-E", "docs", "docs/_build/html")
     session.log("Built: docs/_build/html/index.html")
 

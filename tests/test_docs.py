@@ -23,6 +23,8 @@ from django.core.management import call_command, load_command_class
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
+import b2router
+from b2router import errors, signals, testing
 from b2router.cli import command_parser
 from b2router.emulator import Emulator
 from b2router.isolation import leaks
@@ -180,6 +182,18 @@ def test_the_picture_of_the_architecture_needs_nothing_from_elsewhere() -> None:
         path.stem for path in (ROOT / "b2router").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
     }
     assert set(re.findall(r"<text x=[^>]*>(\w+)</text>", picture)) == rooms - {"__init__", "__main__"} | {"b2sdk"}
+
+
+def test_the_python_api_has_every_public_name() -> None:
+    page = (ROOT / "docs/api.md").read_text()
+    shown = set(re.findall(r"^\.\. (?:auto)?\w+:: ([\w.]+)", page, re.MULTILINE))
+    for module in (b2router, errors, signals):
+        assert {f"{module.__name__}.{name}" for name in module.__all__} - shown == set()
+    own = {name for cls in b2router.B2Storage.__mro__ if cls.__module__.startswith("b2router") for name in vars(cls)}
+    (members,) = re.findall(r"autoclass:: b2router\.B2Storage.*\n   :members: (.+)", page)
+    assert {name for name in own if not name.startswith("_")} == {*members.split(", "), "deconstruct"}
+    for name in testing.__all__:
+        assert f"`{name}" in (ROOT / "docs/testing.md").read_text()
 
 
 def commands(parser: argparse.ArgumentParser) -> dict[str, list[tuple[str, ...]]]:
