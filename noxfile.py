@@ -248,12 +248,13 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def schema(session: nox.Session) -> None:
-    """Write the JSON Schema and the pages made from it; with `-- --check`, compare, and let other tools judge them."""
+    """Write JSON Schema, generated pages and picture; with `-- --check`, compare, and let other tools judge them."""
     install(session, "--editable", ".[yaml]", *group("schema"))
     published = SCHEMA.relative_to(ROOT)
     session.run("b2router", "schema", "-o", str(published), *session.posargs)
     session.run("python", "docs/reference.py", *session.posargs)
     session.run("python", "docs/broken.py", *session.posargs)
+    session.run("python", "docs/architecture.py", *session.posargs)
     examples = sorted(path for path in (ROOT / "examples/deployment").iterdir() if path.suffix != ".md")
     files = [str(path.relative_to(ROOT)) for path in examples]
     session.run("b2router", "validate", *files)
@@ -272,7 +273,7 @@ def schema(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the manual into docs/_build/html; a warning is an error."""
-    install(session, "--editable", ".[yaml]", *group("docs"))
+    install(session, "--editable", ".[prometheus,yaml]", *group("docs"))
     session.run("sphinx-build", "--quiet", "-W", "--keep-going", "-E", "docs", "docs/_build/html")
     session.log("Built: docs/_build/html/index.html")
 

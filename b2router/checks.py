@@ -105,7 +105,7 @@ def check_environment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]
                 "unknown_variable",
                 f"environment variable {variable}",
                 "it means nothing to b2router.",
-                f"Did you mean {near}?" if near else "Rename it if it is not meant for b2router, or silence this.",
+                _hint_for_variable(variable, near),
             ),
             Warning,
         )
@@ -118,6 +118,14 @@ def check_seed(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
     from b2router.settings import seed_warnings
 
     return [_message(problem, Warning) for problem in seed_warnings(django_settings)]
+
+
+def _hint_for_variable(variable: str, near: str | None) -> str:
+    if near is None:
+        return "Rename it if it is not meant for b2router, or silence this."
+    if variable.upper() == f"{near}_FILE":
+        return f"Put the value into {near}, or its file into the directory that BACKBLAZE_SECRETS_DIR names."
+    return f"Did you mean {near}?"
 
 
 def check_permissions(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:

@@ -134,7 +134,8 @@ def unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str | N
             continue
         first, nested, rest = variable.upper().removeprefix(ENVIRONMENT_PREFIX).partition(NESTING)
         if first not in known:
-            near = get_close_matches(first, known, n=1)
+            stem = first.removesuffix("_FILE")  # as other programs name the file of a secret
+            near = [stem] if stem in known else get_close_matches(first, known, n=1)
             yield variable, (ENVIRONMENT_PREFIX + near[0] + nested + rest) if near else None
 
 

@@ -134,6 +134,16 @@ def test_an_emulator_is_for_development() -> None:
         assert checked(config, DEBUG=True) == []
 
 
+def test_a_variable_that_names_a_file_is_told_where_files_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_APPLICATION_KEY_FILE", "/run/secrets/key")
+    (message,) = checked({**KEYS, "profiles": {"media": profile()}})
+    assert (message.id, message.hint) == (
+        "b2router.W001",
+        "Put the value into BACKBLAZE_APPLICATION_KEY, "
+        "or its file into the directory that BACKBLAZE_SECRETS_DIR names.",
+    )
+
+
 def test_a_misspelt_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a warning: others may use the prefix for their own."""
     monkeypatch.setenv("BACKBLAZE_PROFILE__MEDIA__ROUTE", "x/")

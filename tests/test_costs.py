@@ -1,4 +1,4 @@
-"""What each kind of request costs at B2: the table in docs/delivery.md, row by row, from the emulator's log."""
+"""What each kind of request costs at B2: the table in docs/costs.md, row by row, from the emulator's log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from b2router.emulator import Emulator
 from tests.conftest import Configure
 
 SIZE = 100_000
-PAGE = Path(__file__).parents[1] / "docs" / "delivery.md"
+PAGE = Path(__file__).parents[1] / "docs" / "costs.md"
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "GET": {},
@@ -49,7 +49,7 @@ _ROW = re.compile(r"\| ([^|]+) \| (\d{3}) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
 
 def rows() -> dict[str, tuple[str, ...]]:
     """The table: request → status, calls when nothing is remembered, when the file is, bytes from B2."""
-    text = PAGE.read_text().partition("## What a request costs")[2].partition("\n## ")[0]
+    text = PAGE.read_text().partition("### What a request costs")[2].partition("\n## ")[0]
     return {found[1].strip(): tuple(part.strip() for part in found.groups()[1:]) for found in _ROW.finditer(text)}
 
 

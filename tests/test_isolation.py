@@ -1,11 +1,18 @@
 """The isolation proof: which declarations leak, and which are safe."""
 
+import json
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from b2router.config import BackblazeConfig
 from b2router.isolation import declared_leaks, leaks
+
+PAGE = (Path(__file__).parents[1] / "docs" / "isolation.md").read_text()
+CASES = re.findall(r"^\| `(\{.+?\})` \| `(\{.+?\})` \| (refused|fine) \| (.+?) \|$", PAGE, re.MULTILINE)
 
 PUBLIC = {"bucket": "acme-shared", "route": "pub/", "permission": "public"}
 
@@ -204,3 +211,23 @@ def test_other_owners_are_other_rules() -> None:
 
 def test_a_view_of_the_site_may_serve_what_has_no_route() -> None:
     assert found(hidden={"permission": "public", "route": None}, staff={"permission": "staff"}) == [("staff", "hidden")]
+
+
+@pytest.mark.parametrize(("one", "another", "verdict", "because"), CASES, ids=[case[3] for case in CASES])
+def test_the_manual_tells_what_is_decided(one: str, another: str, verdict: str, because: str) -> None:
+    leaking = found(one=json.loads(one), another=json.loads(another))
+    assert bool(leaking) == (verdict == "refused"), because
+
+
+def test_the_manual_shows_what_is_said() -> None:
+    """Its declaration is fine; without the location of `press`, the text below it is the answer."""
+    (block,), said = (
+        re.findall(r"```toml\n(.+?)```", PAGE, re.DOTALL),
+        re.findall(r"```text\n(.+?)```", PAGE, re.DOTALL),
+    )
+    values = tomllib.loads(block)
+    assert leaks(BackblazeConfig.model_validate(values)) == []
+    del values["profiles"]["press"]["location"]
+    (leak,) = leaks(BackblazeConfig.model_validate(values))
+    assert str(leak) in " ".join(said[0].split())
+    assert len(CASES) == 11

@@ -396,6 +396,21 @@ def test_a_file_in_the_place_of_the_secrets_directory_is_named(tmp_path: Path) -
     assert "expected a directory" in said(site(config(), BACKBLAZE_SECRETS_DIR=file))[0]
 
 
+def test_the_secrets_directory_may_be_a_mounted_one_that_others_share(tmp_path: Path) -> None:
+    """As Kubernetes mounts it, through links to a hidden folder; and with secrets of other programs in it."""
+    (tmp_path / "..2026_11_22").mkdir()
+    (tmp_path / "..data").symlink_to("..2026_11_22")
+    for name, value in {"profiles__staff__route": " mounted/\n", "database_password": "x", "APPLICATION": "y"}.items():
+        (tmp_path / "..2026_11_22" / name).write_text(value)
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    assert staff(site(config(route="settings/"), BACKBLAZE_SECRETS_DIR=tmp_path)).route == "mounted/"
+
+
+def test_a_variable_that_names_a_file_is_told_the_one_that_holds_the_value() -> None:
+    named = {"BACKBLAZE_APPLICATION_KEY_FILE": "/run/secrets/key"}
+    assert list(unknown_variables(named)) == [("BACKBLAZE_APPLICATION_KEY_FILE", "BACKBLAZE_APPLICATION_KEY")]
+
+
 def test_unknown_variables_are_told_the_nearest_right_one() -> None:
     environ = {
         "BACKBLAZE_REALM": "",

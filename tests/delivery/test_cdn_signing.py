@@ -31,7 +31,7 @@ from tests.conftest import Configure
 
 pytestmark = pytest.mark.django_db
 
-MANUAL = Path(__file__).parents[2] / "docs" / "delivery.md"
+MANUAL = Path(__file__).parents[2] / "docs" / "set-up-delivery.md"
 SECRET = "canary-shared-secret"
 NOW = 1_790_000_100  # a window of 150 s begins here
 

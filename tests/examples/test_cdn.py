@@ -28,7 +28,7 @@ def cdn(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 EXAMPLE = "/media/a%20b%2B%C3%BC.jpg", "mysecrettoken", 1484063787
 SIGNATURE = "rCgXtWTYfip3FlwTDkrhOquCyVCbZT/x5OHCNhCs3H4="
-"""As in docs/delivery.md, made with openssl."""
+"""As in docs/set-up-delivery.md, made with openssl."""
 
 
 def test_the_rule_takes_the_manuals_signature_while_it_holds(cdn: Any) -> None:
