@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
@@ -158,14 +159,15 @@ class BucketProfile(Model):
 
     _name: str = PrivateAttr(default="")
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The profile's name: its key in `BackblazeConfig.profiles`."""
-        return self._name
+        return self._name  # slow to get at: pydantic keeps private attributes apart
 
     def named(self, name: str) -> Self:
         """The same declaration under a name."""
         profile = self.model_copy()
+        profile.__dict__.pop("name", None)
         profile._name = name
         return profile
 

@@ -185,7 +185,7 @@ def answering(profile: str, method: str | None) -> Iterator[Operation]:
         method: of the request.
     """
     operation = Operation(profile, method if method in _METHODS else "OTHER")
-    with within(operation), _ended_by_errors(operation, "500"):
+    with _lasting(operation, "500"):
         yield operation
     if not operation.is_held:
         operation.end()
@@ -206,7 +206,7 @@ def storage_call(profile: str, verb: str, name: str | None = None, *, is_own: bo
         yield outer
         return
     operation = Operation(profile, verb, name)
-    with within(operation), _ended_by_errors(operation):
+    with _lasting(operation):
         yield operation
     if not operation.is_held:
         operation.end()
@@ -218,13 +218,15 @@ def ending(operation: Operation | None) -> Iterator[None]:
     if operation is None:
         yield
         return
-    with within(operation), _ended_by_errors(operation):
+    with _lasting(operation):
         yield
     operation.end()
 
 
 @contextmanager
-def _ended_by_errors(operation: Operation, status: str | None = None) -> Iterator[None]:
+def _lasting(operation: Operation, status: str | None = None) -> Iterator[None]:
+    """What happens inside belongs to the operation, which an error ends."""
+    token = _operation.set(operation)
     try:
         yield
     except BaseException as error:
@@ -233,6 +235,8 @@ def _ended_by_errors(operation: Operation, status: str | None = None) -> Iterato
             note_error(error)
         operation.end()
         raise
+    finally:
+        _operation.reset(token)
 
 
 class _HasProfile(Protocol):

@@ -12,6 +12,9 @@ from itertools import cycle
 from benchmarks.transfers import Address
 
 READ_BYTES = 64 * 1024
+STAYS = 50
+"""So many requests a visitor has for one connection, the first time a part of them. A worker keeps what it has
+accepted: of eight visitors who stayed for ever, one worker might serve all and the other none, as chance had it."""
 WAIT_S = 30.0
 APART_S = 0.005
 """Between two clients that connect: of those who come at once, one worker of uvicorn takes all."""
@@ -44,8 +47,8 @@ def apply(address: Address, paths: Sequence[str], clients: int, seconds: float, 
     requests = cycle(f"GET {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\n\r\n".encode() for path in paths)
     answered = failed = 0
     with selectors.DefaultSelector() as selector:
-        for _ in range(clients):
-            _Client(address, selector).ask(next(requests))
+        for number in range(clients):
+            _Client(address, selector, STAYS * (number + 1) // clients).ask(next(requests))
             time.sleep(APART_S)
         started = time.perf_counter()
         deadline = started + seconds
@@ -68,16 +71,21 @@ def apply(address: Address, paths: Sequence[str], clients: int, seconds: float, 
 
 
 class _Client:
-    """A visitor with one connection, opened again when the server closes it."""
+    """A visitor with one connection, who goes after a while and comes again, as when the server closes it."""
 
-    def __init__(self, address: Address, selector: selectors.BaseSelector) -> None:
+    def __init__(self, address: Address, selector: selectors.BaseSelector, stays: int) -> None:
         self._address = address
         self._selector = selector
+        self._stays = stays
         self._connect()
 
     def ask(self, request: bytes) -> None:
-        """Send a request on the kept connection."""
+        """Send a request on the kept connection, or on a new one when it is time."""
         self._received = bytearray()
+        self._stays -= 1
+        if self._stays < 0:
+            self._stays = STAYS
+            self._reconnect()
         try:
             self._sock.sendall(request)
         except OSError:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -184,18 +182,24 @@ def current() -> Budget | None:
     return _budget.get()
 
 
-@contextmanager
-def limited(budget: Budget | None = None, *, is_own: bool = False) -> Iterator[Budget]:
+class limited:
     """Everything inside shares one budget.
 
     Args:
         budget: the one to use when there is no outer one in force; None for that of an answer to a visitor.
         is_own: use it in any case.
     """
-    outer = None if is_own else _budget.get()
-    chosen = outer or budget or Budget()
-    token = _budget.set(chosen)
-    try:
-        yield chosen
-    finally:
-        _budget.reset(token)
+
+    __slots__ = ("_budget", "_is_own", "_token")
+
+    def __init__(self, budget: Budget | None = None, *, is_own: bool = False) -> None:
+        self._budget = budget
+        self._is_own = is_own
+
+    def __enter__(self) -> Budget:
+        chosen = (None if self._is_own else _budget.get()) or self._budget or Budget()
+        self._token = _budget.set(chosen)
+        return chosen
+
+    def __exit__(self, *_: object) -> None:
+        _budget.reset(self._token)

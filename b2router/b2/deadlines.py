@@ -35,8 +35,11 @@ SEND_TIMEOUT_S = 30.0
 class _Wait(io.RawIOBase):
     """What comes from a socket, until a moment; then it raises TimeoutError.
 
+    The socket is told of a timeout only when it has to wait by another one: that takes a call to the system, for which
+    the thread lets others have the interpreter, and most answers come by one read.
+
     Args:
-        sock: connected, TLS included.
+        sock: connected, TLS included; its timeout is the one that is given.
         timeout_s: from now on, for everything; None for no limit.
     """
 
@@ -45,6 +48,8 @@ class _Wait(io.RawIOBase):
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+        self._is_first = True
+        self._each_s: float | None = None
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """As http.client asks a socket for what it reads from."""
@@ -53,17 +58,21 @@ class _Wait(io.RawIOBase):
     def be_patient(self, timeout_s: float) -> None:
         """From now on the limit is one for each read."""
         self._ends_at = None
-        self._sock.settimeout(timeout_s)
+        self._each_s = timeout_s
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int | None:
-        if self._ends_at is not None:
+        if self._ends_at is not None and not self._is_first:
             left_s = self._ends_at - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError("The deadline of this answer has passed.")
             self._sock.settimeout(left_s)
+        elif self._each_s is not None:
+            self._sock.settimeout(self._each_s)
+            self._each_s = None
+        self._is_first = False
         return cast("int | None", self._raw.readinto(buffer))
 
     def fileno(self) -> int:
@@ -86,8 +95,8 @@ class _Connection(HTTPConnection):
     def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
         if self.is_closed:
             self.connect()
-        if body is not None:
-            self.timeout = SEND_TIMEOUT_S  # until the answer is waited for
+        # Until the answer is waited for; a head alone waits for nobody, as the system takes all of it at once.
+        self.timeout = None if body is None else SEND_TIMEOUT_S
         super().request(method, url, body, *args, **options)
 
     def response_class(  # type: ignore[override]  # called as the class would be

@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from hashlib import blake2s
 from typing import Any, TypeVar
 
@@ -37,6 +38,7 @@ VERSION = 1
 Value = TypeVar("Value")
 
 
+@lru_cache(maxsize=1024)
 def place(kind: str, *parts: str) -> str:
     """The name of an entry: a hash, because file names are long, and Memcached takes few characters.
 

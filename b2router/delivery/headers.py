@@ -7,6 +7,8 @@ the type and the file information.
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2s
 
 from django.utils.http import content_disposition_header, http_date
@@ -75,6 +77,8 @@ what they keep: RFC 9111, 3.2."""
 _TYPE = re.compile(
     r"([a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*)\s*(?:;\s*charset=\"?([\w-]+)\"?\s*)?(?:;|$)"
 )
+_REMEMBERED = 1024
+"""Of so many files that were asked for lately the headers are not made anew."""
 _UNDECLARED = "b2/x-auto"
 """What asks B2 to guess at upload; where it was stored as it is, nobody has said a type."""
 _HIDDEN = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
@@ -93,14 +97,15 @@ def for_file(
         shown: what the site's own code wants to be other than usual.
     Source: RFC 9110, 8.3, 8.8; RFC 6266; RFC 9111, 5.2.2; Fetch standard, CORP and nosniff.
     """
-    media_type, content_type = _content_type(stored, name)
+    media_type, content_type = _content_type(stored.content_type, name)
+    etag, last_modified = _validators(stored.file_id, stored.uploaded_at)
     headers = {
         "Content-Type": content_type,
         "Content-Length": str(stored.size_bytes),
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition(name, shown, media_type),
-        "ETag": f'"{blake2s(stored.file_id.encode(), digest_size=16).hexdigest()}"',
-        "Last-Modified": http_date(stored.uploaded_at.timestamp()),
+        "ETag": etag,
+        "Last-Modified": last_modified,
         "Cache-Control": _cache_control(profile, _policy(profile, name, shown)),
         **_guards(profile, shown, media_type),
     }
@@ -173,9 +178,17 @@ def _guards(profile: BucketProfile, shown: Presentation, media_type: str) -> dic
     return guards
 
 
-def _content_type(stored: StoredFile, name: str) -> tuple[str, str]:
+@lru_cache(maxsize=_REMEMBERED)
+def _validators(file_id: str, uploaded_at: datetime) -> tuple[str, str]:
+    """ETag and Last-Modified of a version."""
+    etag = blake2s(file_id.encode(), digest_size=16).hexdigest()
+    return f'"{etag}"', http_date(uploaded_at.timestamp())
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _content_type(stored: str, name: str) -> tuple[str, str]:
     """The type alone, and with its charset: as stored; by the name, where nothing is stored that is a type."""
-    match = _TYPE.match(stored.content_type.strip().lower())
+    match = _TYPE.match(stored.strip().lower())
     if match is None or match[1] == _UNDECLARED:
         media_type = content_types.of_name(name)
         return media_type, _with_charset(media_type)
@@ -191,8 +204,12 @@ def _with_charset(media_type: str, charset: str | None = None) -> str:
 
 
 def _disposition(name: str, shown: Presentation, media_type: str) -> str:
-    is_inline = shown.is_inline(is_safe=media_type in INLINE_TYPES)
-    filename = _HIDDEN.sub("", (shown.download_as or name).rpartition("/")[2]) or "file"
+    return _named(shown.download_as or name, is_inline=shown.is_inline(is_safe=media_type in INLINE_TYPES))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _named(name: str, *, is_inline: bool) -> str:
+    filename = _HIDDEN.sub("", name.rpartition("/")[2]) or "file"
     return content_disposition_header(not is_inline, filename.replace("\\", "_")) or "attachment"
 
 
