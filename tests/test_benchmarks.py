@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import contenders, paths, report, servers
-from benchmarks.contenders import ACCEL, NGINX, OURS, PEER, SDK
+from benchmarks.contenders import ACCEL, NGINX, OURS, PEER, SDK, STORAGES
 from benchmarks.figures import Metric, Results, Who
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,7 +62,7 @@ def test_each_section_has_a_table_of_its_own_subjects_and_ratios():
 def test_who_takes_part_in_which_section(monkeypatch):
     monkeypatch.setattr(servers, "nginx", lambda: Path("nginx"))
     site = servers.Site("b2router_site.settings", Path(sys.executable))
-    found = contenders.all_of({OURS: site, PEER: site}, [OURS, PEER, NGINX, SDK])
+    found = contenders.all_of({OURS: site, PEER: site, STORAGES: site}, [OURS, PEER, NGINX, SDK, STORAGES])
     sections: dict[str, list[str]] = {}
     for contender in found:
         for section in contender.sections:
@@ -72,7 +72,7 @@ def test_who_takes_part_in_which_section(monkeypatch):
         "small": [*servers_, ACCEL, NGINX, SDK],
         "download": [*servers_, ACCEL, NGINX, SDK],
         "upload": [*servers_, SDK],
-        "save": [*servers_, SDK],
+        "storage": [SDK, OURS, PEER, STORAGES],
         "paths": [SDK, *(f"{view}, gunicorn" for view in paths.VIEWS), f"{OURS}, gunicorn"],
     }
 
