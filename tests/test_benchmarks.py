@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import contenders, paths, report, servers
+from benchmarks import contenders, paths, report, servers, storages
 from benchmarks.contenders import ACCEL, NGINX, OURS, PEER, SDK, STORAGES
 from benchmarks.figures import Metric, Results, Who
 
@@ -100,6 +100,27 @@ def test_every_contender_of_a_section_answers(chosen, tmp_path):
             assert who == SDK or lines["paths_failed_requests"]["value"] == 0
     elif servers.nginx() is not None:
         assert set(found["figures"]) == {f"{OURS}, gunicorn", f"{OURS}, uvicorn", ACCEL, NGINX}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("B2ROUTER_BENCH"), reason="a minute; set B2ROUTER_BENCH=1")
+def test_storages_need_no_more_calls_and_memory_than_they_promise(tmp_path):
+    """All but speed is the same on any machine; growth is of a process of its own for each source."""
+    found = _run(
+        ["--quick", *(word for name in ("b2router", "b2sdk", "storage") for word in ("--only", name))], tmp_path
+    )
+    assert found["notes"] == []
+    assert set(found["figures"]) == {OURS, SDK}
+    ours = {key: line["value"] for key, line in found["figures"][OURS].items()}
+    assert set(ours) == {metric.key for metric in storages.METRICS}
+    assert ours["storage_head_calls"] == 1
+    assert ours["storage_head_mib"] <= 1
+    assert ours["storage_after_save_calls"] == 0
+    assert ours["storage_new_calls"] == 2
+    assert ours["save_calls"] <= 9
+    assert ours["save_class_c_calls"] == 0
+    assert max(ours[metric.key] for metric in storages.MEMORIES.values()) <= 8
+    assert max(ours[metric.key] for metric in storages.LARGE_MEMORIES.values()) <= 8
 
 
 @pytest.mark.slow

@@ -280,6 +280,16 @@ def test_chunks_are_for_s3_only(wire: Wire) -> None:
         wire.close()
 
 
+def test_chunks_without_end_are_not_read(em: Emulator, wire: Wire, signer: Signer) -> None:
+    """Who says 5 bytes and sends a quarter of a million has no answer; the next has."""
+    headers = {"Transfer-Encoding": "chunked", "x-amz-decoded-content-length": "5"}
+    framed = b"".join(b"4000\r\n" + bytes(0x4000) + b"\r\n" for _ in range(16)) + b"0\r\n\r\n"
+    with pytest.raises(ConnectionError):
+        wire.send("PUT", signer.target("PUT", "x"), headers, framed)
+    wire.close()
+    assert wire.get("acme-staff", "x").status == 404
+
+
 def test_faults_come_in_s3_shape(em: Emulator, signer: Signer) -> None:
     """XML, Retry-After."""
     em.fail("s3_get", status=503, retry_after=3)
