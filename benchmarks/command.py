@@ -24,6 +24,7 @@ from benchmarks.contenders import (
     OURS,
     PEER,
     SDK,
+    STORAGES,
     Contender,
     Measurement,
     Probe,
@@ -33,8 +34,9 @@ from benchmarks.processes import BenchmarkError
 from benchmarks.servers import Site
 from benchmarks.stage import Plan, Stage, open_stage
 
-SUBJECTS = {"b2router": OURS, "peer": PEER, "nginx": NGINX, "b2sdk": SDK}
+SUBJECTS = {"b2router": OURS, "peer": PEER, "nginx": NGINX, "b2sdk": SDK, "storages": STORAGES}
 SECTIONS = (calls.NAME, *(measurement.section for measurement in MEASUREMENTS))
+SITES = (OURS, PEER, STORAGES)
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 QUIET_LOAD = 1.5
 MISHAPS = (BenchmarkError, OSError, HTTPException)
@@ -107,7 +109,7 @@ def _about(words: Sequence[str]) -> dict[str, object]:
 
 def _measure_all(plan: Plan, folder: str, subjects: Sequence[str], sections: Sequence[str], results: Results) -> int:
     sites = _sites(subjects, results)
-    failures = sum(name not in sites for name in (OURS, PEER) if name in subjects)
+    failures = sum(name not in sites for name in SITES if name in subjects)
     if NGINX in subjects and servers.nginx() is None:
         results.notes.append("nginx is not installed: skipped.")
     results.about["large file"] = f"{plan.large_bytes // 1024**2} MiB"
@@ -128,14 +130,12 @@ def _measure_all(plan: Plan, folder: str, subjects: Sequence[str], sections: Seq
 
 def _sites(subjects: Sequence[str], results: Results) -> dict[str, Site]:
     sites = {}
-    for subject in (OURS, PEER):
+    for subject in SITES:
         if subject not in subjects:
             continue
         try:
             sites[subject] = contenders.site_of(subject)
-            results.about[f"versions, {subject}"] = (
-                machine.our_versions() if subject == OURS else machine.peer_versions(sites[subject].python, subject)
-            )
+            results.about[f"versions, {subject}"] = _versions(subject, sites[subject].python)
         except BenchmarkError as error:
             _note(results, f"{subject} was skipped. {error}")
     if NGINX in subjects and (version := machine.nginx_version()):
@@ -143,9 +143,17 @@ def _sites(subjects: Sequence[str], results: Results) -> dict[str, Site]:
     return sites
 
 
+def _versions(subject: str, python: Path) -> dict[str, str]:
+    if subject == OURS:
+        return machine.our_versions()
+    return machine.storage_versions(python) if subject == STORAGES else machine.peer_versions(python, subject)
+
+
 def _count_calls(stage: Stage, sites: dict[str, Site], results: Results) -> int:
     failures = 0
     for subject, site in sites.items():
+        if subject == STORAGES:
+            continue
         print(f"{subject}: B2 calls ...", flush=True)
         try:
             results.calls[subject] = calls.count(stage, site)

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import large, paths, saving, servers, small
+from benchmarks import large, paths, servers, small, storages
 from benchmarks.environments import python_with
 from benchmarks.figures import Metric, Sample, Who
 from benchmarks.processes import BenchmarkError, Child, environment
@@ -22,11 +22,13 @@ from benchmarks.servers import Running, Site
 from benchmarks.stage import ROOT, Stage
 
 OURS, PEER, NGINX, SDK = "b2router", "django-backblaze-b2", "nginx proxy_pass", "plain b2sdk"
+STORAGES = "django-storages S3"
 ACCEL = "b2router, nginx accel"
 SERVERS = ("gunicorn", "uvicorn")
 BASELINES = (*(Who(PEER, server) for server in SERVERS), Who(NGINX, ""), Who(SDK, ""))
 PEER_REQUIREMENTS = ["django-backblaze-b2>=7,<8", "gunicorn", "uvicorn"]
 PEER_BELOW = {"django": 6, "b2sdk": 3}
+STORAGES_REQUIREMENTS = ["django-storages>=1.14,<2", "boto3>=1.40"]
 
 
 class Probe(Protocol):
@@ -43,14 +45,12 @@ class Measurement:
     Args:
         section: its name on the command line.
         metrics: the lines of the table that it fills.
-        probe: warms the server up and makes ready to measure it.
-        workers: of the server; None for as many as the plan says.
+        probe: warms the server up and makes ready to measure it; None where no server is measured.
     """
 
     section: str
     metrics: tuple[Metric, ...]
-    probe: Callable[[Running, Stage], Probe]
-    workers: int | None = None
+    probe: Callable[[Running, Stage], Probe] | None
 
 
 MEASUREMENTS = (
@@ -58,14 +58,15 @@ MEASUREMENTS = (
     Measurement(large.DOWNLOAD, large.DOWN_METRICS, large.Download),
     Measurement(large.UPLOAD, large.UP_METRICS, large.Upload),
     Measurement(paths.NAME, paths.METRICS, paths.SmallFiles),
-    Measurement(saving.NAME, saving.METRICS, saving.Saving, workers=1),
+    Measurement(storages.NAME, storages.METRICS, None),
 )
 METRICS = tuple(metric for measurement in MEASUREMENTS for metric in measurement.metrics)
 TABLES = {
-    "Performance": tuple(metric for metric in METRICS if metric not in paths.METRICS),
+    "Performance": tuple(metric for metric in METRICS if metric not in (*paths.METRICS, *storages.METRICS)),
+    "Storages": storages.METRICS,
     "Ways to a file": paths.METRICS,
 }
-DOWN, ALL = {small.NAME, large.DOWNLOAD}, {small.NAME, large.DOWNLOAD, large.UPLOAD, saving.NAME}
+DOWN, ALL = {small.NAME, large.DOWNLOAD}, {small.NAME, large.DOWNLOAD, large.UPLOAD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def site_of(subject: str) -> Site:
     """
     if subject == OURS:
         return Site("b2router_site.settings", Path(sys.executable))
+    if subject == STORAGES:
+        return Site("s3_site.settings", python_with("storages", STORAGES_REQUIREMENTS, {}))
     return Site("peer_site.settings", python_with("peer", PEER_REQUIREMENTS, PEER_BELOW), needs_cache_table=True)
 
 
@@ -92,14 +95,17 @@ def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Conten
     """The contenders of some subjects, in the order in which they are measured: peers under one server side by side."""
     for server in SERVERS:
         for subject, site in sites.items():
-            yield Contender(Who(subject, server), partial(_open_site, site, server), ALL)
+            if subject != STORAGES:  # it serves nothing
+                yield Contender(Who(subject, server), partial(_open_site, site, server), ALL)
     has_nginx = servers.nginx() is not None
     if OURS in subjects and has_nginx:
         yield Contender(Who(ACCEL, ""), _open_accel, DOWN)
     if NGINX in subjects and has_nginx:
         yield Contender(Who(NGINX, ""), _open_nginx, DOWN)
     if SDK in subjects:
-        yield Contender(Who(SDK, ""), _open_sdk, ALL | {paths.NAME})
+        yield Contender(Who(SDK, ""), _open_sdk, ALL | {paths.NAME, storages.NAME})
+    for subject, site in sites.items():
+        yield Contender(Who(subject, ""), partial(_open_storage, site), {storages.NAME})
     if OURS in sites:
         for view, prefix in paths.VIEWS.items():
             yield Contender(Who(view, "gunicorn"), partial(_open_view, prefix), {paths.NAME})
@@ -108,33 +114,45 @@ def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Conten
 
 @contextmanager
 def _open_site(site: Site, server: str, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
-    with servers.run_site(stage, site, server, workers=measurement.workers or stage.plan.workers) as running:
-        yield measurement.probe(running, stage)
+    with servers.run_site(stage, site, server, workers=stage.plan.workers) as running:
+        yield _probe(measurement, running, stage)
+
+
+@contextmanager
+def _open_storage(site: Site, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
+    needs_key = site.settings == "s3_site.settings"  # S3 takes no master key
+    yield storages.Storing(replace(site, key=stage.ordinary_key()) if needs_key else site, stage)
 
 
 @contextmanager
 def _open_view(prefix: str, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
     site = Site("paths_site.settings", Path(sys.executable))
     with servers.run_site(stage, site, "gunicorn", workers=stage.plan.workers) as running:
-        yield measurement.probe(replace(running, files=prefix), stage)
+        yield _probe(measurement, replace(running, files=prefix), stage)
 
 
 @contextmanager
 def _open_accel(stage: Stage, measurement: Measurement) -> Iterator[Probe]:
     site = Site("accel_site.settings", Path(sys.executable), key=stage.ordinary_key())
     with servers.run_accel(stage, site) as running:
-        yield measurement.probe(running, stage)
+        yield _probe(measurement, running, stage)
 
 
 @contextmanager
 def _open_nginx(stage: Stage, measurement: Measurement) -> Iterator[Probe]:
     with servers.run_nginx(stage) as running:
-        yield measurement.probe(running, stage)
+        yield _probe(measurement, running, stage)
 
 
 @contextmanager
 def _open_sdk(stage: Stage, measurement: Measurement) -> Iterator[Probe]:
     yield _Script(stage, measurement.section)
+
+
+def _probe(measurement: Measurement, running: Running, stage: Stage) -> Probe:
+    if measurement.probe is None:
+        raise BenchmarkError(f"{measurement.section} is not measured of servers.")
+    return measurement.probe(running, stage)
 
 
 class _Script:

@@ -17,7 +17,19 @@ from benchmarks.stage import ROOT
 
 CACHE = ROOT / ".nox" / "benchmarks"
 SHARED = (
-    *("asgiref", "b2sdk", "certifi", "charset-normalizer", "click", "django", "gunicorn", "h11", "idna"),
+    *(
+        "asgiref",
+        "b2sdk",
+        "boto3",
+        "botocore",
+        "certifi",
+        "charset-normalizer",
+        "click",
+        "django",
+        "gunicorn",
+        "h11",
+        "idna",
+    ),
     *("requests", "sqlparse", "urllib3", "uvicorn"),
 )
 _LIST = """

@@ -39,6 +39,11 @@ def peer_versions(python: Path, package: str) -> dict[str, str]:
     return versions_in(python, (package, *PACKAGES))
 
 
+def storage_versions(python: Path) -> dict[str, str]:
+    """The same for django-storages, which has no servers beside it."""
+    return versions_in(python, ("django-storages", "boto3", "django", "urllib3"))
+
+
 def nginx_version() -> str | None:
     """The version of nginx, if it is installed."""
     program = servers.nginx()

@@ -11,14 +11,17 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from b2sdk.v3 import B2Api, Bucket, InMemoryAccountInfo
 
-from benchmarks import large, paths, saving, small, usage
+from benchmarks import large, paths, small, storages, transfers, usage
 from benchmarks.figures import Metric, Sample
-from benchmarks.stage import LARGE, MIB, PUBLIC, SMALL
+from benchmarks.stage import HUNDRED, LARGE, MIB, PUBLIC, SMALL
 
 GIB = 1024 * MIB
 
@@ -46,7 +49,7 @@ def main() -> None:
     parser.add_argument("--large-file", type=Path, required=True)
     parser.add_argument("--medium-file", type=Path, required=True)
     parser.add_argument("--small-s", type=float, required=True)
-    parser.add_argument("section", choices=[small.NAME, paths.NAME, large.DOWNLOAD, large.UPLOAD, saving.NAME])
+    parser.add_argument("section", choices=[small.NAME, paths.NAME, large.DOWNLOAD, large.UPLOAD, storages.NAME])
     options = parser.parse_args()
     api = B2Api(InMemoryAccountInfo())
     api.authorize_account(os.environ["BENCH_KEY_ID"], os.environ["BENCH_KEY"], os.environ["BENCH_REALM"])
@@ -62,7 +65,7 @@ def main() -> None:
     elif options.section == large.UPLOAD:
         sample = _upload(bucket, options.large_file)
     else:
-        sample = _save(bucket, options.medium_file, options.large_file)
+        sample = _storage(bucket, options.medium_file, options.large_file)
     print(json.dumps(sample))
 
 
@@ -106,16 +109,46 @@ def _upload(bucket: Bucket, path: Path) -> Sample:
     }
 
 
-def _save(bucket: Bucket, medium: Path, large_file: Path) -> Sample:
-    """`upload_local_file` of the same files; its speed stands beside every source."""
+def _storage(bucket: Bucket, medium: Path, large_file: Path) -> Sample:
+    """`upload_local_file` of the same files, which stands beside every source; and the calls of what a storage does."""
     bucket.upload_bytes(b"warm", "uploads/warm.bin")
-    found = _upload(bucket, medium)
+    head_calls = _counted(lambda: bucket.download_file_by_name(HUNDRED, range_=(0, 99)).save(Sink()))
+    new_calls = _counted(lambda: bucket.upload_bytes(b"new", "uploads/new.txt"))
+    asked_calls = _counted(lambda: bucket.get_file_info_by_name("uploads/new.txt"))
+    found: Sample = {}
+    calls = _counted(lambda: found.update(_upload(bucket, medium)))
+    classes = _counts()["classes"]
+    saved, downloaded = _upload(bucket, large_file), _download(bucket, large_file.stat().st_size)
     return {
-        **{metric.key: found[large.UP_SPEED.key] for metric in saving.SPEEDS.values()},
-        saving.CPU.key: found[large.UP_CPU.key],
-        saving.MEMORY.key: found[large.UP_MEMORY.key],
-        saving.LARGE_SPEED.key: _upload(bucket, large_file)[large.UP_SPEED.key],
+        storages.HEAD_CALLS.key: head_calls,
+        storages.AFTER_SAVE_CALLS.key: asked_calls,
+        storages.NEW_CALLS.key: new_calls,
+        **{metric.key: found[large.UP_SPEED.key] for metric in storages.SPEEDS.values()},
+        **{metric.key: found[large.UP_MEMORY.key] for metric in storages.MEMORIES.values()},
+        storages.CALLS.key: calls,
+        storages.CLASS_C.key: classes.get("C", 0),
+        storages.CPU.key: found[large.UP_CPU.key],
+        **{metric.key: saved[large.UP_SPEED.key] for metric in storages.LARGE_SPEEDS.values()},
+        **{metric.key: saved[large.UP_MEMORY.key] for metric in storages.LARGE_MEMORIES.values()},
+        storages.READ_SPEED.key: downloaded[large.DOWN_SPEED.key],
+        storages.READ_MEMORY.key: downloaded[large.DOWN_MEMORY.key],
     }
+
+
+def _counted(act: Callable[[], object]) -> int:
+    """The calls of something."""
+    transfers.request(_emulator(), "/_emulator/reset", "POST")
+    act()
+    return sum(_counts()["calls"].values())
+
+
+def _counts() -> dict[str, Any]:
+    return dict(json.loads(transfers.request(_emulator(), "/_emulator/counts")[1]))
+
+
+def _emulator() -> transfers.Address:
+    url = urlsplit(os.environ["BENCH_REALM"])
+    return transfers.Address(url.hostname or "", url.port or 0)
 
 
 def _fetch(bucket: Bucket, name: str) -> Sink:

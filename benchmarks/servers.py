@@ -57,7 +57,7 @@ def run_site(stage: Stage, site: Site, server: str, *, workers: int) -> Iterator
         BenchmarkError: it does not start.
     """
     folder = stage.state_folder(server)
-    env = _environment(stage, site, folder)
+    env = environment_of(stage, site, folder)
     if site.needs_cache_table:
         with Child([site.python, "-m", "django", "createcachetable"], folder / "setup.log", env) as setup:
             setup.wait_for_end()
@@ -66,10 +66,11 @@ def run_site(stage: Stage, site: Site, server: str, *, workers: int) -> Iterator
     with Child(argv, folder / "server.log", env) as child:
         child.wait_until(lambda: answers(address, READY))
         yield Running(address, child, "/b2/", "/b2s/")
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
 
 
-def _environment(stage: Stage, site: Site, folder: Path) -> dict[str, str]:
+def environment_of(stage: Stage, site: Site, folder: Path) -> dict[str, str]:
+    """The whole environment of a site's process, whose state is in a folder."""
     is_ours = site.python == Path(sys.executable)  # else b2router must not be there
     key_id, key = site.key or (stage.key_id, stage.key)
     return environment(
@@ -79,7 +80,13 @@ def _environment(stage: Stage, site: Site, folder: Path) -> dict[str, str]:
         BENCH_REALM=stage.emulator.url,
         BENCH_KEY_ID=key_id,
         BENCH_KEY=key,
+        BENCH_LARGE_BYTES=str(stage.plan.large_bytes),
     )
+
+
+def remove(folder: Path) -> None:
+    """Forget the state of a site."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _options(server: str, address: Address, workers: int, plan: Plan) -> list[str]:
@@ -120,7 +127,7 @@ def run_accel(stage: Stage, site: Site) -> Iterator[Running]:
     """
     address = Address("127.0.0.1", free_port())
     with run_site(stage, site, "gunicorn", workers=stage.plan.workers) as django:
-        env = _environment(stage, site, stage.state_folder("command"))
+        env = environment_of(stage, site, stage.state_folder("command"))
         command: list[str | Path] = [site.python, "-m", "django", "b2router", "--skip-checks", "nginx"]
         http, server = (
             run([*command, *_WHERE, "--context", context], "Asking for nginx's configuration", env)

@@ -21,8 +21,10 @@ MIB = 1024 * 1024
 PUBLIC, MEMBERS, STAFF = "bench-public", "bench-members", "bench-staff"
 SMALL_BYTES = 1024
 MEDIUM_MIB = 200
+HUNDRED_MIB = 100
 SMALL = tuple(f"small/{number}.txt" for number in range(16))
 LARGE = "large/file.bin"
+HUNDRED = "large/hundred.bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,10 @@ class Stage:
         """Price classes of the calls since the last reset, and how many there were of each."""
         return dict(json.loads(request(self.emulator, "/_emulator/counts")[1])["classes"])
 
+    def bytes_out(self) -> int:
+        """Bytes that B2 has answered with since the last reset."""
+        return int(json.loads(request(self.emulator, "/_emulator/counts")[1])["bytes_out"])
+
     def reset_calls(self) -> None:
         """Begin to count anew."""
         if request(self.emulator, "/_emulator/reset", "POST")[0] != 200:
@@ -108,6 +114,7 @@ class Stage:
                     file.write(number.to_bytes(8, "big") + block[8:])
         bucket = self.api.get_bucket_by_name(PUBLIC)
         bucket.upload_local_file(str(self.local_file), LARGE, content_type="application/octet-stream")
+        bucket.upload_bytes(bytes(HUNDRED_MIB * MIB), HUNDRED, content_type="application/octet-stream")
         for name in SMALL:
             bucket.upload_bytes(secrets.token_bytes(SMALL_BYTES), name, content_type="text/plain")
         self.api.get_bucket_by_name(STAFF).upload_bytes(b"for staff", SMALL[0], content_type="text/plain")

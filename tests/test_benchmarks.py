@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import contenders, paths, report, servers
-from benchmarks.contenders import ACCEL, NGINX, OURS, PEER, SDK
+from benchmarks import contenders, paths, report, servers, storages
+from benchmarks.contenders import ACCEL, NGINX, OURS, PEER, SDK, STORAGES
 from benchmarks.figures import Metric, Results, Who
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,7 +62,7 @@ def test_each_section_has_a_table_of_its_own_subjects_and_ratios():
 def test_who_takes_part_in_which_section(monkeypatch):
     monkeypatch.setattr(servers, "nginx", lambda: Path("nginx"))
     site = servers.Site("b2router_site.settings", Path(sys.executable))
-    found = contenders.all_of({OURS: site, PEER: site}, [OURS, PEER, NGINX, SDK])
+    found = contenders.all_of({OURS: site, PEER: site, STORAGES: site}, [OURS, PEER, NGINX, SDK, STORAGES])
     sections: dict[str, list[str]] = {}
     for contender in found:
         for section in contender.sections:
@@ -72,7 +72,7 @@ def test_who_takes_part_in_which_section(monkeypatch):
         "small": [*servers_, ACCEL, NGINX, SDK],
         "download": [*servers_, ACCEL, NGINX, SDK],
         "upload": [*servers_, SDK],
-        "save": [*servers_, SDK],
+        "storage": [SDK, OURS, PEER, STORAGES],
         "paths": [SDK, *(f"{view}, gunicorn" for view in paths.VIEWS), f"{OURS}, gunicorn"],
     }
 
@@ -100,6 +100,27 @@ def test_every_contender_of_a_section_answers(chosen, tmp_path):
             assert who == SDK or lines["paths_failed_requests"]["value"] == 0
     elif servers.nginx() is not None:
         assert set(found["figures"]) == {f"{OURS}, gunicorn", f"{OURS}, uvicorn", ACCEL, NGINX}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("B2ROUTER_BENCH"), reason="a minute; set B2ROUTER_BENCH=1")
+def test_storages_need_no_more_calls_and_memory_than_they_promise(tmp_path):
+    """All but speed is the same on any machine; growth is of a process of its own for each source."""
+    found = _run(
+        ["--quick", *(word for name in ("b2router", "b2sdk", "storage") for word in ("--only", name))], tmp_path
+    )
+    assert found["notes"] == []
+    assert set(found["figures"]) == {OURS, SDK}
+    ours = {key: line["value"] for key, line in found["figures"][OURS].items()}
+    assert set(ours) == {metric.key for metric in storages.METRICS}
+    assert ours["storage_head_calls"] == 1
+    assert ours["storage_head_mib"] <= 1
+    assert ours["storage_after_save_calls"] == 0
+    assert ours["storage_new_calls"] == 2
+    assert ours["save_calls"] <= 9
+    assert ours["save_class_c_calls"] == 0
+    assert max(ours[metric.key] for metric in storages.MEMORIES.values()) <= 8
+    assert max(ours[metric.key] for metric in storages.LARGE_MEMORIES.values()) <= 8
 
 
 @pytest.mark.slow

@@ -20,7 +20,15 @@ from b2router.emulator.mishaps import CutOff
 from b2router.emulator.routes import Operation, Route
 from b2router.emulator.world import Call, World
 
-_INTERESTING = ("range", "user-agent", "x-bz-test-mode", "origin", "if-none-match", "if-modified-since")
+_INTERESTING = (
+    "range",
+    "user-agent",
+    "x-bz-test-mode",
+    "origin",
+    "if-none-match",
+    "if-modified-since",
+    "x-amz-trailer",
+)
 _CLIENT_HEADER = "x-emulator-client"
 
 
@@ -82,7 +90,7 @@ class Exchange:
             content = operation.body == "content"
             mishaps.before(world, self._sock, call.request.body, fault, sends_content=content)
             refusal = mishaps.refusal_before(fault, sends_content=content) or refusal
-        show = s3.from_refusal if operation.name in s3.OPERATIONS else from_refusal
+        show = s3.from_refusal if operation.name.startswith("s3") else from_refusal
         try:
             if refusal is not None:
                 raise refusal

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 
-BLOCK_BYTES = 256 * 1024
+from b2router.emulator import chunks
+
+BLOCK_BYTES = chunks.BLOCK_BYTES
 MAX_LINE_BYTES = 16 * 1024
 MAX_HEADERS = 200
 MAX_HEAD_BYTES = 64 * 1024
@@ -68,6 +70,42 @@ class Body:
         return b"".join(bytes(block) for block in self.blocks())
 
 
+class ChunkedBody(Body):
+    """A body of unknown length on the wire, whose sender says how long its content is; S3's streamed uploads."""
+
+    def __init__(self, stream: BufferedReader, length: int, send_continue: Callable[[], None] | None) -> None:
+        super().__init__(stream, length, send_continue)
+        self.remaining = max(1, length)  # until the last chunk is read, there is something to read
+        self._contents = chunks.contents(stream, {})
+        self._rest = memoryview(b"")
+        self._allowed = 2 * length + MAX_HEAD_BYTES  # what frames inside may take beyond what is said
+
+    def blocks(self, upto: int | None = None) -> Iterator[memoryview]:
+        """See `Body`; chunks and all that they frame.
+
+        Raises:
+            Disconnected: the client closed before the last chunk, frames otherwise, or sends far more than it said.
+        """
+        left = upto
+        if self._send_continue is not None:
+            self._send_continue()
+            self._send_continue = None
+        try:
+            while left is None or left > 0:
+                block = self._rest or next(self._contents)
+                block, self._rest = block[:left], block[len(block) if left is None else left :]
+                left = None if left is None else left - len(block)
+                self.remaining = max(1, self.remaining - len(block))
+                self._allowed -= len(block)
+                if self._allowed < 0:
+                    raise Disconnected
+                yield block
+        except StopIteration:
+            self.remaining = 0
+        except chunks.BadChunks:
+            raise Disconnected from None
+
+
 @dataclass(slots=True)
 class Request:
     """One request: its head as text, header names in lower case, its body unread."""
@@ -111,7 +149,8 @@ def read_request(stream: BufferedReader, send_continue: Callable[[], None]) -> R
     waits = protocol == "HTTP/1.1" and headers.get("expect", "").lower() == "100-continue"
     connection = headers.get("connection", "").lower()
     keep_alive = "close" not in connection if protocol == "HTTP/1.1" else "keep-alive" in connection
-    body = Body(stream, length, send_continue if waits and length else None)
+    kind = ChunkedBody if "transfer-encoding" in headers else Body
+    body = kind(stream, length, send_continue if waits and length else None)
     return Request(method, path, query, headers, body, keep_alive)
 
 
@@ -152,9 +191,12 @@ def _headers(stream: BufferedReader) -> dict[str, str]:
 
 
 def _length(headers: dict[str, str]) -> int:
-    if "transfer-encoding" in headers:
-        raise Malformed(411, "Content-Length is required; chunked bodies are not accepted")
     text = headers.get("content-length", "0")
+    if "transfer-encoding" in headers:
+        said = headers.get("x-amz-decoded-content-length")
+        if headers["transfer-encoding"].lower() != "chunked" or "content-length" in headers or said is None:
+            raise Malformed(411, "Content-Length is required; chunked bodies are not accepted")
+        text = said
     if not _DIGITS.fullmatch(text):
         raise Malformed(400, "Content-Length is not a number")
     return int(text)

@@ -23,7 +23,7 @@ def list_file_names(call: Call) -> Json:
     bucket_id, prefix, delimiter, count = _scope(call)
     start = call.fields.optional_text("startFileName") or ""
     files: list[Json] = []
-    for version in _entries(call.world.database, bucket_id, prefix, delimiter, start, None, count, newest_only=True):
+    for version in entries(call.world.database, bucket_id, prefix, delimiter, start, None, count, newest_only=True):
         if len(files) == count:
             return {"files": files, "nextFileName": version.name}
         files.append(_show(call, version))
@@ -39,7 +39,7 @@ def list_file_versions(call: Call) -> Json:
         raise bad_request("startFileId needs startFileName")
     after = versions.position(start_id) if start_id else None
     files: list[Json] = []
-    for version in _entries(
+    for version in entries(
         call.world.database, bucket_id, prefix, delimiter, start or "", after, count, newest_only=False
     ):
         if len(files) == count:
@@ -113,7 +113,7 @@ def _show(call: Call, version: Version) -> Json:
     return versions.as_json(version, call.world.account_id, call.caller, api_version=call.version)
 
 
-def _entries(
+def entries(
     database: Database,
     bucket_id: str,
     prefix: str,

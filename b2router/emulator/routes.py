@@ -19,6 +19,9 @@ from b2router.emulator import (
     listings,
     notifications,
     s3,
+    s3_listing,
+    s3_multipart,
+    s3_objects,
     uploads,
 )
 from b2router.emulator.answers import Answer, Json, Refusal
@@ -96,9 +99,18 @@ JSON_OPERATIONS = (
 _BY_NAME = {operation.name: operation for operation in JSON_OPERATIONS}
 
 _S3 = {
-    "GET": Operation("s3_get", "B", s3.get_object, None, ("GET",), "none"),
-    "HEAD": Operation("s3_head", "B", s3.get_object, None, ("HEAD",), "none"),
-    "PUT": Operation("s3_put", "A", s3.put_object, None, ("PUT",), "content"),
+    operation.name: operation
+    for operation in (
+        Operation("s3_get", "B", s3_objects.get_object, None, body="none"),
+        Operation("s3_head", "B", s3_objects.get_object, None, body="none"),
+        Operation("s3_put", "A", s3_objects.put_object, None, body="content"),
+        Operation("s3_delete", "A", s3_objects.delete_object, None, body="none"),
+        Operation("s3_list", "C", s3_listing.list_objects, None, body="none"),
+        Operation("s3_create_multipart", "A", s3_multipart.create_multipart_upload, None, body="none"),
+        Operation("s3_upload_part", "A", s3_multipart.upload_part, None, body="content"),
+        Operation("s3_complete_multipart", "A", s3_multipart.complete_multipart_upload, None, body="none"),
+        Operation("s3_abort_multipart", "A", s3_multipart.abort_multipart_upload, None, body="none"),
+    )
 }
 
 _GET_BY_NAME = Operation("download", "B", downloads.download_by_name, None, body="none")
@@ -123,9 +135,8 @@ def resolve(request: Request) -> Route:
     """Find the operation of a request; an unknown one leads to a clear refusal."""
     method, path = request.method, request.path
     if s3.is_signed(request):
-        return Route(
-            _S3.get(method) or _refusing("s3", Refusal(501, "NotImplemented", f"{method[:20]} is not offered"))
-        )
+        refusal = Refusal(501, "NotImplemented", "Of S3, this operation or one of its parameters is not offered")
+        return Route(_S3.get(s3.operation_of(request) or "") or _refusing("s3", refusal))
     if path.startswith("/file/"):
         tail = path.removeprefix("/file/")
         if method in ("GET", "HEAD"):

@@ -1,4 +1,4 @@
-"""Presigned GET, HEAD and PUT of the S3-compatible API; signed here by an own signer."""
+"""Presigned requests of the S3-compatible API, signed here by an own signer; `test_s3_boto3` signs headers."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Signer:
         expires_s: int = 60,
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
+        payload: str = "UNSIGNED-PAYLOAD",
     ) -> str:
         date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.at))
         scope = f"{date[:8]}/us-west-004/s3/aws4_request"
@@ -47,7 +48,7 @@ class Signer:
         path = "/" + quote(f"{self.bucket}/{name}", safe="/-_.~")
         text = "&".join(sorted(f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in pairs.items()))
         head = "".join(f"{k}:{signed[k]}\n" for k in sorted(signed))
-        request = "\n".join([method, path, text, head, ";".join(sorted(signed)), "UNSIGNED-PAYLOAD"])
+        request = "\n".join([method, path, text, head, ";".join(sorted(signed)), payload])
         to_sign = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(request.encode()).hexdigest()])
         key = f"AWS4{self.secret}".encode()
         for part in (*scope.split("/"), to_sign):
@@ -202,13 +203,91 @@ def test_put_checks_digests(wire: Wire, signer: Signer) -> None:
 
 
 def test_what_is_not_offered_is_501(wire: Wire, signer: Signer) -> None:
-    """Listings, deletes, POST Object, conditional PUT, signed headers."""
-    assert code(wire.send("DELETE", signer.target("DELETE", "x"))) == (501, "NotImplemented")
-    assert code(wire.send("GET", signer.target("GET", ""))) == (501, "NotImplemented")
-    assert code(signer.get(uploads="")) == (501, "NotImplemented")
-    assert code(wire.send("GET", "/acme-staff/x", {"Authorization": "AWS4-HMAC-SHA256 x"}))[0] == 501
-    reply = wire.send("PUT", signer.target("PUT", "x"), {"If-None-Match": "*"}, b"x")
-    assert code(reply) == (501, "NotImplemented")
+    """Access lists, copies, POST Object, conditional PUT, contents whose chunks are signed one by one."""
+    assert code(signer.get(acl="")) == (501, "NotImplemented")
+    assert code(wire.send("POST", signer.target("POST", ""))) == (501, "NotImplemented")
+    streamed = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+    for header, value in {
+        "If-None-Match": "*",
+        "x-amz-copy-source": "acme-staff/dir/a%20b.txt",
+        "x-amz-content-sha256": streamed,
+        "x-amz-checksum-crc64nvme": "AAAAAAAAAAA=",
+    }.items():
+        payload = value if value == streamed else "UNSIGNED-PAYLOAD"
+        reply = wire.send("PUT", signer.target("PUT", "x", payload=payload), {header: value}, b"x")
+        assert code(reply) == (501, "NotImplemented"), header
+    assert wire.get("acme-staff", "x").status == 404
+
+
+def test_other_than_presigned_headers_are_refused(wire: Wire) -> None:
+    """A signature that cannot be read is no signature."""
+    reply = wire.send("GET", "/acme-staff/x", {"Authorization": "AWS4-HMAC-SHA256 x"})
+    assert code(reply) == (400, "AuthorizationHeaderMalformed")
+
+
+CHUNKS = b"3\r\nhel\r\n2\r\nlo\r\n0\r\n"
+
+
+@pytest.mark.parametrize("is_chunked_by_http", [False, True])
+@pytest.mark.parametrize(
+    ("framed", "length", "answer"),
+    [
+        pytest.param(CHUNKS + b"x-amz-checksum-crc32:NhCmhg==\r\n\r\n", "5", (200, ""), id="right"),
+        pytest.param(CHUNKS + b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n", "5", (400, "BadDigest"), id="another sum"),
+        pytest.param(CHUNKS + b"\r\n", "5", (400, "BadDigest"), id="no sum"),
+        pytest.param(CHUNKS, "5", (400, "IncompleteBody"), id="no end"),
+        pytest.param(b"hello", "5", (400, "IncompleteBody"), id="no frames"),
+        pytest.param(
+            CHUNKS + b"x-amz-checksum-crc32:NhCmhg==\r\n\r\n", "6", (400, "IncompleteBody"), id="another length"
+        ),
+    ],
+)
+def test_streamed_contents_end_with_their_checksum(
+    framed: bytes, length: str, answer: tuple[int, str], is_chunked_by_http: bool, wire: Wire, signer: Signer
+) -> None:
+    """As the SDKs of AWS send them over TLS; by HTTP in chunks, too, when they do not know how long the frames are."""
+    headers = {
+        "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "Content-Encoding": "gzip,aws-chunked",
+        "x-amz-decoded-content-length": length,
+        "x-amz-trailer": "x-amz-checksum-crc32",
+    }
+    target = signer.target("PUT", "streamed", payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+    sent, body = headers, framed
+    if is_chunked_by_http:
+        sent = {**headers, "Transfer-Encoding": "chunked"}
+        body = (
+            b"4\r\n" + framed[:4] + b"\r\n" + f"{len(framed) - 4:x}".encode() + b"\r\n" + framed[4:] + b"\r\n0\r\n\r\n"
+        )
+    assert code(wire.send("PUT", target, sent, body)) == answer
+    stored = wire.get("acme-staff", "streamed")
+    assert (stored.status, stored.headers.get("content-encoding")) == (
+        (200, "gzip") if answer[0] == 200 else (404, None)
+    )
+    if answer[0] == 200:
+        assert stored.body == b"hello"
+
+
+def test_chunks_are_for_s3_only(wire: Wire) -> None:
+    """The native API takes contents of known length, and nothing says twice how long it is."""
+    framed = b"5\r\nhello\r\n0\r\n\r\n"
+    for headers in (
+        {"Transfer-Encoding": "chunked"},
+        {"Transfer-Encoding": "chunked", "Content-Length": "5", "x-amz-decoded-content-length": "5"},
+        {"Transfer-Encoding": "gzip, chunked", "x-amz-decoded-content-length": "5"},
+    ):
+        assert wire.send("PUT", "/acme-staff/x", headers, framed).status == 411
+        wire.close()
+
+
+def test_chunks_without_end_are_not_read(em: Emulator, wire: Wire, signer: Signer) -> None:
+    """Who says 5 bytes and sends a quarter of a million has no answer; the next has."""
+    headers = {"Transfer-Encoding": "chunked", "x-amz-decoded-content-length": "5"}
+    framed = b"".join(b"4000\r\n" + bytes(0x4000) + b"\r\n" for _ in range(16)) + b"0\r\n\r\n"
+    with pytest.raises(ConnectionError):
+        wire.send("PUT", signer.target("PUT", "x"), headers, framed)
+    wire.close()
+    assert wire.get("acme-staff", "x").status == 404
 
 
 def test_faults_come_in_s3_shape(em: Emulator, signer: Signer) -> None:

@@ -4,7 +4,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from common.operations import perform
-from common.saving import save
 from common.uploads import upload
 
 
@@ -16,6 +15,5 @@ def ready(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("bench/ready/", ready),
     path("bench/upload/", upload),
-    path("bench/save/<slug:source>/", save),
     path("bench/do/<slug:operation>/", perform),
 ]
