@@ -3,11 +3,15 @@
 import json
 import re
 import tomllib
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from b2router import isolation
 from b2router.config import BackblazeConfig
 from b2router.isolation import declared_leaks, leaks
 
@@ -45,6 +49,49 @@ def test_a_leak_may_be_declared_by_the_profile_whose_files_they_are() -> None:
         "staff": {"permission": "staff", "readable_through": ["public"]},
     }
     assert found(**profiles) == [("staff", "members")]
+
+
+PLACES = st.sampled_from(["", "a/", "a/b/", "ab/", "b/"])
+DELIVERIES = st.sampled_from(
+    [
+        {"mode": "proxy"},
+        {"mode": "direct", "base_url": "https://f1.example/file/"},
+        {"mode": "cdn", "base_url": "https://cdn.example/"},
+        {"mode": "cdn", "base_url": "https://cdn.example/", "signing": {"scheme": "bunny", "secret": "s" * 40}},
+        {"mode": "cdn", "base_url": "https://cdn.example/a/", "signing": {"scheme": "bunny", "secret": "t" * 40}},
+    ]
+)
+DECLARATIONS = st.builds(
+    lambda bucket, location, permission, delivery: {
+        "bucket": bucket,
+        "location": location,
+        "permission": "public" if delivery["mode"] in ("direct", "cdn") and "signing" not in delivery else permission,
+        "delivery": delivery,
+    },
+    st.sampled_from(["acme-one", "acme-one2", "acme-two"]),
+    PLACES,
+    st.sampled_from(["public", "authenticated", "staff", "library.rules.may_read", None]),
+    DELIVERIES,
+)
+
+
+@given(st.lists(DECLARATIONS, min_size=2, max_size=5))
+def test_no_pair_is_left_out_that_could_meet(declared: list[dict[str, Any]]) -> None:
+    """Which pairs are compared is a matter of speed; comparing all finds no leak more."""
+    profiles = {f"p{number}": {**one, "route": f"r{number}/"} for number, one in enumerate(declared)}
+    config = BackblazeConfig.model_validate({"profiles": profiles})
+    every = [
+        leak
+        for pair in permutations(config.profiles.values(), 2)
+        for leak in list(isolation._by_keys(*pair)) or isolation._by_addresses(*pair)
+    ]
+    assert leaks(config) == every
+
+
+def test_a_thousand_tenants_are_compared_with_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "_by_keys", None)
+    tenants = {f"t{n}": {"permission": "library.rules.may_read", "location": f"t{n}/"} for n in range(1000)}
+    assert found(**tenants) == []
 
 
 def test_what_makes_no_leak_need_not_be_declared_to_make_none() -> None:
