@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from b2router import grammar, names
+from b2router import grammar, modes, names
 from b2router.caching import CachePolicy, CacheRule, CacheRules
 from b2router.errors import InvalidName, Problem
 from b2router.framing import Frames
@@ -275,6 +276,18 @@ class BucketProfile(Model):
                 "'native' opens every file whose name begins with the one that was asked for, but the profile decides "
                 "about each file, by 'owner' or by a predicate of its own; expected 's3'",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bunny_can_sign_some_address(self) -> Self:
+        """In what Bunny signs, "=" belongs to a parameter, so no path with one is signed. A template has none."""
+        if not isinstance(self.delivery, CdnDelivery) or not self.delivery.signing:
+            return self
+        before_location = modes.before_names(self.delivery.base_url, self.delivery.path, self.bucket, "")
+        before_name = modes.before_names(self.delivery.base_url, self.delivery.path, self.bucket, self.location)
+        if self.delivery.signing.scheme == "bunny" and "=" in unquote(before_name):
+            place = ("delivery", "base_url") if "=" in unquote(before_location) else ("location",)
+            raise located("bunny", place, "expected no '=': Bunny cannot tell such a path from parameters")
         return self
 
 

@@ -42,6 +42,7 @@ BEYOND = {
     "overlapping_routes": "no route lies under the route of another profile",
     "public_delivery": "unsigned `cdn` and `direct` are for profiles with the permission `public` and without `owner`",
     "prefix_token": "the signer `native` is for profiles that do not decide about each file",
+    "bunny": "what Bunny signs has no `=` in `base_url`, nor in a `location` that is part of the path",
     "leak": "no file is reachable through a profile that lets in more people: the isolation proof",
     "repeated_key": "a key stands only once in its object",
     "location": "a `location` has at most 1,024 bytes in UTF-8, and 250 between two slashes",

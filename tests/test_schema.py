@@ -170,6 +170,19 @@ RULES: dict[str, Any] = {
     "prefix_token": {
         "profiles": {"a": {**SHARED, "permission": "site.may", "delivery": {"mode": "redirect", "signer": "native"}}}
     },
+    "bunny": {
+        "profiles": {
+            "a": {
+                **SHARED,
+                "location": "a=b/",
+                "delivery": {
+                    "mode": "cdn",
+                    "base_url": "https://cdn.example.com/",
+                    "signing": {"scheme": "bunny", "secret": "not a secret"},
+                },
+            }
+        }
+    },
     "leak": {"defaults": SHARED, "profiles": {"a": {"permission": "staff"}, "b": {"permission": "public"}}},
     "location": {"profiles": {"a": {**SHARED, "location": "é" * 126 + "/"}}},
     "file_info": {"profiles": {"a": {**SHARED, "file_info": {"x": "y" * 7000}}}},

@@ -31,17 +31,23 @@ def signed(signing: CdnSigning, address: str, window: Window) -> str | None:
     """
     if signing.scheme == "cloudflare":
         return cloudflare(address, signing.secret, window.ends_at - life_s(signing.expires_in_s))
-    name = unquote(address).rpartition("/")[2]
-    if name[-1:] in "0123456789" and content_types.of_name(name) == content_types.UNKNOWN:
-        return None
-    return bunny(address, signing.secret, window.ends_at)
+    return bunny(address, signing.secret, window.ends_at) if _has_one_reading(address) else None
+
+
+def _has_one_reading(address: str) -> bool:
+    """Whether Bunny's signed text can be cut only into this path and this time. Parameters begin where a "=" follows,
+    so a path has none; the time begins after the last letter, or after the digit of a type such as .mp4."""
+    path = unquote(urlsplit(address).path)
+    ends_clearly = path[-1:].isalpha() or content_types.of_name(path) != content_types.UNKNOWN
+    return ends_clearly and "=" not in path
 
 
 def bunny(address: str, secret: SecretStr, ends_at: int) -> str:
     """An address for Bunny's token authentication.
 
-    Path and time are signed without anything between them: who may open "report7" until 1700000000 holds a token for
-    "report" until 71700000000, which is for ever. So `signed` does without, for names that could be cut so.
+    Path, time and parameters are signed without anything between them: who may open "report7" until 1700000000 holds a
+    token for "report" until 71700000000, which is for ever; and one for a name in which a time and "token_path=/" stand
+    is one for every file. So `signed` does without, for names that could be cut so.
 
     Args:
         address: at the CDN, percent-encoded, without a query.

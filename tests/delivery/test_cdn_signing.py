@@ -12,16 +12,18 @@ import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.test import Client
-from pydantic import SecretStr
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
 
-from b2router import get_storage
-from b2router.config import CdnSigning
+from b2router import content_types, get_storage
+from b2router.config import BucketProfile, CdnSigning
 from b2router.delivery import redirect
 from b2router.delivery.cdn_signing import bunny, cloudflare, signed
 from b2router.delivery.signing import Window
@@ -180,12 +182,65 @@ def test_bunny_signs_no_name_that_can_be_cut_to_another(
         ("bunny", "2024", False),
         ("bunny", "a.part1", False),
         ("bunny", "dir7/a", True),
+        ("bunny", "a&b/c.txt", True),
+        ("bunny", "9999999999token_path=%2F&z=", False),
+        ("bunny", "9999999999token_path%3D/a.txt", False),
+        ("bunny", "a=b", False),
+        ("bunny", "report+", False),
+        ("bunny", "report%20", False),
+        ("bunny", "report\u0663", False),
         ("cloudflare", "2024", True),
+        ("cloudflare", "a%3Db", True),
     ],
 )
 def test_which_names_can_be_signed(scheme: Any, name: str, *, is_signed: bool) -> None:
     signing = CdnSigning(scheme=scheme, secret=SecretStr(SECRET))
     assert (signed(signing, f"https://x/{name}", Window(NOW, NOW + 450)) is not None) is is_signed
+
+
+@given(path=st.text("9=&/.az+%3D \u0663", min_size=1, max_size=30))
+@example(path="9999999999token_path=/&z=")
+@example(path="contracts/secret.pdf9999999999z=")
+@example(path="report7")
+def test_what_bunny_signs_reads_in_one_way_only(path: str) -> None:
+    """Every cut into a path, a time to come and parameters, as Bunny's edge might make it. Numbers may have a sign and
+    spaces before them. A digit of a known type, as in "clip.mp4", is the manual's exception."""
+    assume(content_types.of_name(path) == content_types.UNKNOWN or not path[-1].isdecimal())
+    signing = CdnSigning(scheme="bunny", secret=SecretStr(SECRET))
+    if signed(signing, "https://x/" + quote(path), Window(NOW, NOW + 450)) is None:
+        return
+    text = f"/{path}{NOW + 450}"
+    cuts = [
+        (text[:first], text[first:last])
+        for first in range(1, len(text))
+        for last in range(first + 1, len(text) + 1)
+        if re.fullmatch(r"\s*[+]?\d+", text[first:last])
+        and int(text[first:last]) > NOW
+        and all("=" in part for part in text[last:].split("&") if text[last:])
+    ]
+    assert cuts == [(f"/{path}", str(NOW + 450))]
+
+
+@pytest.mark.parametrize(
+    ("profile", "place"),
+    [
+        ({"location": "a=b/"}, "location"),
+        ({"delivery": {**delivery(), "base_url": "https://cdn.example.com/a=b"}}, "delivery.base_url"),
+        ({"delivery": {**delivery(), "base_url": "https://cdn.example.com/a%3Db"}}, "delivery.base_url"),
+    ],
+)
+def test_a_profile_of_which_bunny_could_sign_nothing_is_refused(profile: dict[str, Any], place: str) -> None:
+    whole = {"bucket": "acme-staff", "route": "b2s/", "permission": "staff", "delivery": delivery(), **profile}
+    with pytest.raises(ValidationError) as found:
+        BucketProfile.model_validate(whole)
+    assert [(".".join(map(str, e["loc"])), e["msg"]) for e in found.value.errors(include_input=False)] == [
+        (place, "expected no '=': Bunny cannot tell such a path from parameters")
+    ]
+
+
+def test_a_location_that_is_no_part_of_the_path_may_be_any(configure: Configure) -> None:
+    configure(staff={"location": "a=b/", "delivery": {**delivery(), "path": "{name}"}})
+    configure(staff={"location": "a=b/", "delivery": delivery("cloudflare")})
 
 
 def test_cloudflare_cuts_path_and_time_in_one_way_only() -> None:
