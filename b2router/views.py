@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
@@ -121,7 +122,11 @@ def share_of(request: HttpRequest, profile: BucketProfile, name: str) -> shares.
     """
     if shares.PARAMETER not in request.META.get("QUERY_STRING", ""):
         return None
-    return shares.read(request.GET.get(shares.PARAMETER), profile.name, name)
+    try:
+        token = request.GET.get(shares.PARAMETER)
+    except SuspiciousOperation:  # more parameters than Django reads: DATA_UPLOAD_MAX_NUMBER_FIELDS
+        return None
+    return shares.read(token, profile.name, name)
 
 
 def requested_file(profile: BucketProfile, name: str) -> permissions.RequestedFile:
@@ -149,9 +154,16 @@ def _row(model: type[Model], field: str, name: str) -> Model | None:
 def _denied(request: HttpRequest, profile: BucketProfile) -> HttpResponseBase:
     if profile.on_denied == "404":
         return response.plain(profile, 404)
-    if profile.on_denied == "login" and request.accepts("text/html") and _is_anonymous(request):
+    if profile.on_denied == "login" and _wants_a_page(request) and _is_anonymous(request):
         return response.to_login(profile, request.get_full_path())
     return response.plain(profile, 403)
+
+
+def _wants_a_page(request: HttpRequest) -> bool:
+    try:
+        return request.accepts("text/html")
+    except Exception:  # Django decodes parameters of media types by the charset that they name, whatever it is
+        return False
 
 
 def _is_anonymous(request: HttpRequest) -> bool:
@@ -168,16 +180,19 @@ def _allow(answer: HttpResponse) -> HttpResponse:
 
 
 def _keep_the_same_for_all(request: HttpRequest, answer: HttpResponseBase) -> None:
-    """A public file has the same answer for everybody, so caches need not keep one for each cookie.
+    """A public file has the same answer for everybody, so caches need not keep one for each cookie, and none may get
+    into it: a cache would hand it to everybody.
 
-    LoginRequiredMiddleware of Django 5.2 looks at the user before it looks at the view's mark, which would add
-    `Vary: Cookie`. Where the session is going to be saved, its cookie comes with the answer, which then is for nobody
-    else.
+    Django's middleware sets cookies by what stands in the request, so it is taken out there: CsrfViewMiddleware a token
+    for a visitor whose own cannot be read, SessionMiddleware the end of a session that is over. LoginRequiredMiddleware
+    of Django 5.2 looks at the user before it looks at the view's mark: that would add `Vary: Cookie`. Where the session
+    is going to be saved, its cookie comes with the answer, which then is for nobody else.
     """
     session = getattr(request, "session", None)
-    if session is None:
-        return
-    if (session.modified or settings.SESSION_SAVE_EVERY_REQUEST) and not session.is_empty():
+    if session is not None and (session.modified or settings.SESSION_SAVE_EVERY_REQUEST) and not session.is_empty():
         answer["Cache-Control"] = "private, no-store"
-    else:
+        return
+    request.META.pop("CSRF_COOKIE_NEEDS_UPDATE", None)
+    request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
+    if session is not None:
         session.accessed = False

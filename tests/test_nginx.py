@@ -180,6 +180,8 @@ class Anything(BaseHTTPRequestHandler):
             told = {"X-Accel-Redirect": "/_b2/", "Location": query["fetch"]}
         if "keep" in query:
             told |= {"Cache-Control": query["keep"], "X-B2-Cache-Control": "public, max-age=60"}
+        if "cookie" in query:
+            told |= {"Set-Cookie": query["cookie"], "X-B2-Cache-Control": "public, max-age=60"}
         self.send_response(302 if "fetch" in query else 200)
         for name, value in {**told, "Content-Length": "4"}.items():
             self.send_header(name, value)
@@ -479,6 +481,19 @@ def test_what_the_site_forbids_to_keep_is_not_kept(site: Site, anything: str, sa
     """As when a session is saved with a public file, or a middleware says so of every answer."""
     answer = site.ask(f"/other/?fetch={quote(f'{anything}/acme-public/a')}&keep={quote(said)}")
     assert (answer.status, answer.headers["cache-control"]) == (200, got)
+
+
+def test_what_comes_with_a_cookie_is_kept_by_nobody(site: Site, anything: str) -> None:
+    """nginx drops `Vary`, and a shared cache would give everybody the one cookie."""
+    answer = site.ask(f"/other/?fetch={quote(f'{anything}/acme-public/a')}&cookie=csrftoken%3Dx")
+    assert (answer.status, answer.headers["cache-control"], answer.headers["set-cookie"]) == (
+        200,
+        "private, no-store",
+        "csrftoken=x",
+    )
+    for cookie in ("csrftoken=bad", "sessionid=ab"):
+        answer = site.ask("/b2/text.txt", Cookie=cookie)
+        assert (answer.headers["cache-control"], answer.headers.get("set-cookie")) == ("public, max-age=60", None)
 
 
 @pytest.mark.parametrize(

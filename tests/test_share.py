@@ -133,6 +133,14 @@ def test_a_link_that_the_site_did_not_make_changes_nothing(
     assert emulator.calls() == {}
 
 
+def test_more_parameters_than_django_reads_are_no_link(staff: B2Storage, client: Client, emulator: Emulator) -> None:
+    link = staff.share_url("a.txt")
+    emulator.reset_counts()
+    answer = client.get(link + "&a=1" * 1001)
+    assert (answer.status_code, answer["Cache-Control"]) == (LOGIN, "private, no-store")
+    assert emulator.calls() == {}
+
+
 def test_what_is_signed_for_links_but_is_none_is_refused() -> None:
     """Whatever the signature covers: the wrong number of parts."""
     for value in (["staff", "a.txt"], {"a": 1, "b": 2, "c": 3, "d": 4}):

@@ -412,6 +412,15 @@ def test_a_session_that_will_be_saved_makes_a_public_file_private(
     assert (anonymous["Cache-Control"], bool(anonymous.cookies)) == ("public, max-age=60", False)
 
 
+@pytest.mark.parametrize("cannot_be_read", ["a*=nope'en'%41", "a*=idna'x'%41", "a*=undefined'x'%41"])
+def test_who_asks_for_a_type_that_cannot_be_read_gets_no_page(
+    cannot_be_read: str, configure: Configure, client: Reader
+) -> None:
+    """Django decodes parameters of media types by whatever charset they name."""
+    answer = client.get("/b2s/a.txt", headers={"accept": f"text/html; {cannot_be_read}"})
+    assert (answer.status_code, answer["Cache-Control"]) == (403, "private, no-store")
+
+
 def test_nothing_relies_on_other_middleware(configure: Configure, settings: Any, client: Reader) -> None:
     settings.MIDDLEWARE = []
     put("public")

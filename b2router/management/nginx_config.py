@@ -98,9 +98,14 @@ map $http_if_range $b2router_if_match {{
     '~^"[^"]*"$' $http_if_range;
 }}
 
-# How long the file may be kept; nothing, when something in the site has forbidden to keep this answer: that stands.
+# How long the file may be kept; not at all, when a cookie comes with it. Nothing is said when something in the site has
+# forbidden to keep this answer: that stands.
+map $upstream_http_set_cookie $b2router_allowed {{
+    default "private, no-store";
+    "" $upstream_http_x_b2_cache_control;
+}}
 map $upstream_http_cache_control $b2router_policy {{
-    default $upstream_http_x_b2_cache_control;
+    default $b2router_allowed;
     "~*no-store" "";
 }}
 """

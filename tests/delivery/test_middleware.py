@@ -143,6 +143,43 @@ def test_no_answer_of_a_public_profile_is_for_one_visitor(
         assert (case, answer.get("Vary"), dict(answer.cookies)) == (case, None, {})
 
 
+def looks_at_the_user(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Any:
+    """A middleware that loads the session after the view has answered."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        answer = get_response(request)
+        assert not request.user.is_authenticated
+        return answer
+
+    return middleware
+
+
+@pytest.mark.parametrize("keeps_token_in_session", [False, True])
+@pytest.mark.parametrize(
+    "cookie", ["csrftoken=bad", "csrftoken=" + "!" * 32, "sessionid=short", "sessionid=" + "a" * 32, "messages=bad"]
+)
+def test_whatever_cookie_comes_with_it_a_public_answer_brings_none(
+    cookie: str, keeps_token_in_session: bool, chain: None, configure: Configure, settings: Any, client: Client
+) -> None:
+    """Django renews a token that it cannot read, and deletes the cookie of a session that is over. A shared cache would
+    give everybody one token, or sign everybody out."""
+    configure(public={"max_age_s": 3600})
+    settings.CSRF_USE_SESSIONS = keeps_token_in_session
+    get_storage("public").save("a.txt", ContentFile(TEXT))
+    for method, path in (("GET", "a.txt"), ("HEAD", "a.txt"), ("GET", "gone.txt"), ("OPTIONS", "a.txt"), ("POST", "a")):
+        answer = client.generic(method, f"/b2/{path}", headers={"cookie": cookie})
+        assert (method, path, dict(answer.cookies), answer.get("Vary")) == (method, path, {}, None)
+
+
+@pytest.mark.parametrize("cookie", ["sessionid=short", "sessionid=" + "a" * 32])
+def test_nor_does_it_when_middleware_looks_at_the_user_afterwards(
+    cookie: str, configure: Configure, settings: Any, client: Client
+) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.delivery.test_middleware.looks_at_the_user"]
+    get_storage("public").save("a.txt", ContentFile(TEXT))
+    assert dict(client.get("/b2/a.txt", headers={"cookie": cookie}).cookies) == {}
+
+
 def test_bytes_and_facts_survive_the_chain(chain: None, configure: Configure, emulator: Emulator, sam: Client) -> None:
     """GZipMiddleware would compress a part and drop its length; ConditionalGetMiddleware would weaken the ETag."""
     get_storage("staff").save("a.txt", ContentFile(TEXT))
