@@ -155,7 +155,7 @@ def _denied(request: HttpRequest, profile: BucketProfile) -> HttpResponseBase:
     if profile.on_denied == "404":
         return response.plain(profile, 404)
     if profile.on_denied == "login" and _wants_a_page(request) and _is_anonymous(request):
-        return response.to_login(profile, request.get_full_path())
+        return response.to_login(profile, request)
     return response.plain(profile, 403)
 
 

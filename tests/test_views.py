@@ -412,6 +412,26 @@ def test_a_session_that_will_be_saved_makes_a_public_file_private(
     assert (anonymous["Cache-Control"], bool(anonymous.cookies)) == ("public, max-age=60", False)
 
 
+@pytest.mark.parametrize(
+    ("login_url", "location"),
+    [
+        ("/login/", "/login/?next=/b2s/a%2520b.txt%3Fx%3D1"),
+        ("/login/?next=/home/&theme=dark#form", "/login/?next=/b2s/a%2520b.txt%3Fx%3D1&theme=dark#form"),
+        ("http://testserver/login/", "http://testserver/login/?next=/b2s/a%2520b.txt%3Fx%3D1"),
+        ("//id.example/", "//id.example/?next=http%3A//testserver/b2s/a%2520b.txt%3Fx%3D1"),
+        ("https://testserver/", "https://testserver/?next=http%3A//testserver/b2s/a%2520b.txt%3Fx%3D1"),
+        ("https://id.example/in?next=/", "https://id.example/in?next=http%3A//testserver/b2s/a%2520b.txt%3Fx%3D1"),
+    ],
+)
+def test_the_login_page_leads_back_wherever_it_is(
+    login_url: str, location: str, configure: Configure, settings: Any, client: Reader
+) -> None:
+    """As Django's login_required does: from another host it takes the whole address."""
+    settings.LOGIN_URL = login_url
+    answer = client.get("/b2s/a%20b.txt?x=1")
+    assert (answer.status_code, answer["Location"]) == (302, location)
+
+
 @pytest.mark.parametrize("cannot_be_read", ["a*=nope'en'%41", "a*=idna'x'%41", "a*=undefined'x'%41"])
 def test_who_asks_for_a_type_that_cannot_be_read_gets_no_page(
     cannot_be_read: str, configure: Configure, client: Reader

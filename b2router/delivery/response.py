@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, TypeVar
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseNotModified,
+    QueryDict,
 )
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -106,11 +107,16 @@ def plain(profile: BucketProfile, status: int) -> HttpResponse:
     return _with(response, headers.for_denial(profile))
 
 
-def to_login(profile: BucketProfile, back_to: str) -> HttpResponse:
-    """A redirect to the login page, which leads back to the file. Source: Django, `redirect_to_login`."""
+def to_login(profile: BucketProfile, request: HttpRequest) -> HttpResponse:
+    """A redirect to the login page, which leads back to the file: from another host by the whole address.
+
+    Source: Django, `redirect_to_login` and `login_required`.
+    """
     scheme, host, path, query, fragment = urlsplit(resolve_url(settings.LOGIN_URL))
-    query = "&".join(filter(None, (query, urlencode({"next": back_to}, safe="/"))))
-    address = urlunsplit((scheme, host, path, query, fragment))
+    is_elsewhere = bool(host and host != request.get_host()) or bool(scheme and scheme != request.scheme)
+    fields = QueryDict(query, mutable=True)
+    fields["next"] = request.build_absolute_uri() if is_elsewhere else request.get_full_path()
+    address = urlunsplit((scheme, host, path, fields.urlencode(safe="/"), fragment))
     return _redirect({"Location": address, **headers.for_denial(profile)})
 
 
