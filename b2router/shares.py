@@ -1,14 +1,16 @@
 """Links on the site's own route that open one file for a while to whoever has them; made by storage, read by views.
 
 A link is signed with the site's `SECRET_KEY`, so it is checked without asking anybody, outlives a change of the key
-as long as the old one is among `SECRET_KEY_FALLBACKS`, and cannot be taken back alone.
+as long as the old one is among `SECRET_KEY_FALLBACKS`, and cannot be taken back alone. The signature covers the file,
+which stands before it in the address; what is carried is only when it ends and what to save as.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
-from django.core.signing import BadSignature, TimestampSigner
+from django.core.signing import BadSignature, Signer
 
 __all__ = ["MAX_LIFE_S", "PARAMETER", "Share", "read", "token"]
 
@@ -26,9 +28,11 @@ class Share:
     """What a valid link says.
 
     Attributes:
+        ends_at: when it ends, in Unix seconds.
         download_as: the name to save the file under; None for its own.
     """
 
+    ends_at: int
     download_as: str | None = None
 
 
@@ -45,7 +49,7 @@ def token(profile: str, name: str, expires_in_s: int, download_as: str | None = 
     """
     if not 1 <= expires_in_s <= MAX_LIFE_S:
         raise ValueError(f"Found {expires_in_s} s, expected an expiry of 1 to {MAX_LIFE_S} seconds.")
-    return TimestampSigner(salt=_SALT).sign_object([profile, name, expires_in_s, download_as])
+    return _signer(profile, name).sign_object([int(time.time()) + expires_in_s, download_as], compress=True)
 
 
 def read(token: str | None, profile: str, name: str) -> Share | None:
@@ -58,10 +62,13 @@ def read(token: str | None, profile: str, name: str) -> Share | None:
     """
     if not token:
         return None
-    signer = TimestampSigner(salt=_SALT)
     try:
-        of_profile, of_name, expires_in_s, download_as = signer.unsign_object(token)
-        signer.unsign(token, max_age=expires_in_s)
+        ends_at, download_as = _signer(profile, name).unsign_object(token)
+        return Share(ends_at, download_as) if time.time() < ends_at else None
     except (BadSignature, TypeError, ValueError):  # signed for links, but none
         return None
-    return Share(download_as) if (of_profile, of_name) == (profile, name) else None
+
+
+def _signer(profile: str, name: str) -> Signer:
+    """Another key for each file; neither profiles nor names hold the separator."""
+    return Signer(salt=f"{_SALT}\n{profile}\n{name}")

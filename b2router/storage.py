@@ -240,14 +240,15 @@ class B2Storage(VersionedStorage):
         Raises:
             InvalidName: no file can have this name, or be saved under the other.
             NotServed: the profile has no route; or anyone may open its files by `url()`.
-            ValueError: the time is out of bounds.
+            ValueError: the time is no whole number, or out of bounds.
         """
         from b2router import shares
 
         profile = self._unpublished()
         self._key(name)
         address = _on_route(profile, name)
-        return f"{address}?{shares.PARAMETER}={shares.token(profile.name, name, expires_in, _saved_as(download_as))}"
+        token = shares.token(profile.name, name, _whole_seconds(expires_in), _saved_as(download_as))
+        return f"{address}?{shares.PARAMETER}={token}"
 
     @operations.of_storage
     def signed_url(self, name: str, expires_in: int | None = None, download_as: str | None = None) -> str:
@@ -262,12 +263,13 @@ class B2Storage(VersionedStorage):
             InvalidName: no file can have this name, or be saved under the other.
             NotServed: anyone may open the profile's files by `url()`; or they are signed by tokens that open more
                 than one file.
-            ValueError: the time is out of bounds.
+            ValueError: the time is no whole number, or out of bounds.
             BackendError: there is no login, or the key cannot sign.
         """
         from b2router.delivery import redirect
 
-        return redirect.given_out(self._unpublished(), name, expires_in, _saved_as(download_as))
+        life_s = None if expires_in is None else _whole_seconds(expires_in)
+        return redirect.given_out(self._unpublished(), name, life_s, _saved_as(download_as))
 
     @operations.of_storage
     def get_created_time(self, name: names.Name) -> datetime:
@@ -387,6 +389,12 @@ def _on_route(profile: BucketProfile, name: str) -> str:
         raise NotServed(
             "The site does not serve files of b2router: add path('', include('b2router.urls')) to its URLconf."
         ) from error
+
+
+def _whole_seconds(expires_in: int) -> int:
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int):
+        raise ValueError(f"Found {expires_in!r}, expected an expiry in whole seconds, such as 3600.")
+    return expires_in
 
 
 def _saved_as(name: str | None) -> str | None:

@@ -106,7 +106,7 @@ def _answer(request: HttpRequest, rules: BucketProfile, name: str, shown: Presen
     if share is not None:
         if share.download_as is not None:
             shown = Presentation(share.download_as, cache=shown.cache)
-        answer = response.respond(request, rules, name, shown=shown, is_shared=True)
+        answer = response.respond(request, rules, name, shown=shown, link_ends_at=share.ends_at)
         answer["Referrer-Policy"] = "no-referrer"  # the address of this page opens it
         return answer
     return response.respond(request, rules, name, shown=shown)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
-from django.core.signing import TimestampSigner
+from django.core.signing import Signer
 from django.test import Client
 
 from b2router import get_storage, shares
@@ -24,6 +25,7 @@ from tests.project.models import Invoice
 pytestmark = pytest.mark.django_db
 
 LOGIN = 302
+SALT = "b2router.shares\nstaff\na.txt"
 
 
 @pytest.fixture
@@ -112,14 +114,9 @@ def test_a_link_is_for_one_profile(staff: B2Storage, client: Client) -> None:
         pytest.param(lambda token: ":::", id="separators"),
         pytest.param(lambda token: "%ff" * 9, id="no text"),
         pytest.param(lambda token: "a" * 10_000, id="very long"),
+        pytest.param(lambda token: Signer(salt="other").sign_object([4_000_000_000, None]), id="another purpose"),
         pytest.param(
-            lambda token: TimestampSigner(salt="other").sign_object(["staff", "a.txt", 60, None]), id="another purpose"
-        ),
-        pytest.param(
-            lambda token: TimestampSigner(key="stolen", salt="b2router.shares").sign_object(
-                ["staff", "a.txt", 60, None]
-            ),
-            id="another key",
+            lambda token: Signer(key="stolen", salt=SALT).sign_object([4_000_000_000, None]), id="another key"
         ),
         pytest.param(lambda token: f"{token}&share=x", id="another after it"),
     ],
@@ -142,10 +139,10 @@ def test_more_parameters_than_django_reads_are_no_link(staff: B2Storage, client:
 
 
 def test_what_is_signed_for_links_but_is_none_is_refused() -> None:
-    """Whatever the signature covers: the wrong number of parts."""
-    for value in (["staff", "a.txt"], {"a": 1, "b": 2, "c": 3, "d": 4}):
-        signed = TimestampSigner(salt="b2router.shares").sign_object(value)
-        assert shares.read(signed, "staff", "a.txt") is None
+    """Whatever the signature covers: the wrong number of parts, or no time."""
+    for value in ([4_000_000_000], ["soon", None], {"a": 1, "b": 2, "c": 3, "d": 4}):
+        assert shares.read(Signer(salt=SALT).sign_object(value), "staff", "a.txt") is None
+    assert shares.read(Signer(salt=SALT).sign_object([4_000_000_000, None]), "staff", "a.txt") is not None
 
 
 def test_the_gate_comes_before_the_link(staff: B2Storage, client: Client, emulator: Emulator) -> None:
@@ -194,6 +191,70 @@ def test_a_link_ends_and_then_the_permission_decides(
     assert sam.get(link).status_code == 200
 
 
+SIGNED = {"secret": "a secret of ours", "expires_in_s": 345_600}
+
+
+@pytest.mark.parametrize("left_s", [10, 3600, 302_400])
+@pytest.mark.parametrize("scheme", ["s3", "bunny", "cloudflare"])
+def test_no_address_that_a_link_hands_out_outlives_it(
+    scheme: str, left_s: int, application_key: Any, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor what the browser keeps; and within a window the address stays the same, so that it can be kept."""
+    now = 1_800_000_000
+    monkeypatch.setattr("time.time", lambda: float(now))
+    cdn = {"mode": "cdn", "base_url": "https://cdn.example.com/", "signing": {"scheme": scheme, **SIGNED}}
+    delivery = {"mode": "redirect", "expires_in_s": 345_600} if scheme == "s3" else cdn
+    application_key(staff={"delivery": delivery, "max_age_s": 86_400})
+    link = get_storage("staff").share_url("a.txt", expires_in=left_s)
+    answer = client.get(link)
+    query = parse_qs(urlsplit(answer["Location"]).query)
+    if scheme == "s3":
+        starts_at = datetime.strptime(query["X-Amz-Date"][0] + "+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+        ends_at = starts_at + int(query["X-Amz-Expires"][0])
+        assert query["response-cache-control"] == ["private, no-cache"]
+    elif scheme == "bunny":
+        ends_at = int(query["expires"][0])
+    else:
+        ends_at = int(query["verify"][0].partition("-")[0]) + 518_400
+    assert ends_at == now + left_s
+    assert answer["Cache-Control"] == f"private, max-age={min(left_s, 86_400)}"
+    monkeypatch.setattr("time.time", lambda: now + 9.5)
+    again = client.get(link)
+    assert again["Location"] == answer["Location"]
+    assert (
+        again["Cache-Control"]
+        == {
+            10: "private, no-store",
+            3600: "private, max-age=3590",
+            302_400: "private, max-age=86400",
+        }[left_s]
+    )
+
+
+def test_a_link_that_has_long_to_live_shortens_nothing(application_key: Any, client: Client) -> None:
+    application_key(staff={"delivery": {"mode": "redirect", "expires_in_s": 300}, "max_age_s": 60})
+    answer = client.get(get_storage("staff").share_url("a.txt", expires_in=86_400))
+    assert "X-Amz-Expires=450&" in answer["Location"]
+    assert "response-cache-control=private%2C%20max-age%3D60&" in answer["Location"]
+    assert answer["Cache-Control"] == "private, max-age=60"
+
+
+@pytest.mark.parametrize("policy", [{"max_age_s": 86_400}, {"cache": [{"immutable": True}]}])
+def test_what_the_site_streams_is_kept_for_no_longer_than_the_link(
+    policy: dict[str, Any], configure: Configure, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(staff=policy)
+    storage = get_storage("staff")
+    storage.save("a.txt", ContentFile(b"x"))
+    monkeypatch.setattr("time.time", lambda: 1_800_000_000.0)
+    assert client.get(storage.share_url("a.txt", expires_in=60))["Cache-Control"] == "private, max-age=60"
+    usual = "private, max-age=31536000, immutable" if "cache" in policy else "private, max-age=86400"
+    assert client.get(storage.share_url("a.txt", expires_in=31_536_000))["Cache-Control"] == usual
+    link = storage.share_url("a.txt", expires_in=1)
+    monkeypatch.setattr("time.time", lambda: 1_800_000_000.5)
+    assert client.get(link)["Cache-Control"] == "private, no-cache"
+
+
 def test_a_link_outlives_a_change_of_the_key_as_long_as_the_site_wants(
     staff: B2Storage, client: Client, settings: Any
 ) -> None:
@@ -208,6 +269,26 @@ def test_a_link_outlives_a_change_of_the_key_as_long_as_the_site_wants(
 def test_a_time_out_of_bounds_is_refused(expires_in: int, staff: B2Storage) -> None:
     with pytest.raises(ValueError, match="expected an expiry of 1 to 31536000 seconds"):
         staff.share_url("a.txt", expires_in=expires_in)
+
+
+@pytest.mark.parametrize("expires_in", ["60", 60.0, None, True, timedelta(minutes=1)])
+def test_a_time_that_is_no_whole_number_is_refused(expires_in: Any, staff: B2Storage) -> None:
+    with pytest.raises(ValueError, match="expected an expiry in whole seconds, such as 3600"):
+        staff.share_url("a.txt", expires_in=expires_in)
+    if expires_in is not None:  # as the delivery says
+        with pytest.raises(ValueError, match="expected an expiry in whole seconds, such as 3600"):
+            staff.signed_url("a.txt", expires_in=expires_in)
+
+
+@pytest.mark.parametrize("letter", ["a", "日", "ü", " "])
+def test_a_link_of_the_longest_name_fits_into_a_request(letter: str, configure: Configure) -> None:
+    """gunicorn takes 4,094 bytes in the first line."""
+    size = len(letter.encode())
+    name = "/".join(["x" + letter * (203 // size)] * 5)
+    saved_as = "x" + letter * (249 // size)
+    link = get_storage("staff").share_url(name, expires_in=shares.MAX_LIFE_S, download_as=saved_as)
+    assert len(name.encode()) > 1000
+    assert len(f"HEAD {link} HTTP/1.1\r\n") < 4094
 
 
 # Under which name

@@ -7,6 +7,7 @@ the type and the file information.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2s
@@ -27,6 +28,7 @@ __all__ = [
     "for_file",
     "for_redirect",
     "guards_by_name",
+    "kept_for",
 ]
 
 INLINE_TYPES = frozenset(
@@ -129,6 +131,13 @@ def by_name(profile: BucketProfile, name: str, shown: Presentation = AS_DECLARED
         "Content-Disposition": _disposition(name, shown, media_type),
         "Cache-Control": _cache_control(profile, _policy(profile, name, shown)),
     }
+
+
+def kept_for(profile: BucketProfile, name: str, shown: Presentation, keep_s: int) -> Presentation:
+    """As `shown`, but kept without asking for so many seconds at most."""
+    if _policy(profile, name, shown).life_s <= keep_s:
+        return shown
+    return replace(shown, cache=CachePolicy(max_age_s=keep_s))
 
 
 def guards_by_name(profile: BucketProfile, name: str, shown: Presentation = AS_DECLARED) -> dict[str, str]:

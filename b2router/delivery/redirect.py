@@ -35,7 +35,7 @@ def to_signed_address(
     method: Literal["GET", "HEAD"],
     *,
     shown: Presentation = AS_DECLARED,
-    is_shared: bool = False,
+    link_ends_at: int | None = None,
 ) -> dict[str, str] | None:
     """The headers of the redirect, Location among them.
 
@@ -44,7 +44,8 @@ def to_signed_address(
         name: the file name, which has passed the gate.
         method: of the request; the address is for the same.
         shown: what the site's own code wants to be other than usual.
-        is_shared: whether the visitor came by a link that somebody shared, and may read nothing else.
+        link_ends_at: when the link ends that the visitor came by, who may read nothing else; None for no link. The
+            address, and what browsers keep of it, end with the link.
     Returns:
         None when the site is to stream the file itself: the profile says so, nothing narrow enough can be signed, or
         what is wanted cannot be had there: a type to be shown that only the site can lock up, other headers at a CDN.
@@ -55,17 +56,20 @@ def to_signed_address(
         return None
     match profile.delivery:
         case RedirectDelivery(signer="s3", expires_in_s=expires_in_s):
-            address = s3_address(profile, name, expires_in_s, method=method, shown=shown)
-        case RedirectDelivery(signer="native", expires_in_s=expires_in_s) if not is_shared:
+            address = s3_address(profile, name, expires_in_s, method=method, shown=shown, ends_by=link_ends_at)
+        case RedirectDelivery(signer="native", expires_in_s=expires_in_s) if link_ends_at is None:
             address = _native_address(profile, name, expires_in_s, shown)
         case CdnDelivery(signing=CdnSigning(expires_in_s=expires_in_s)) if shown == AS_DECLARED:
-            found = _signed_cdn_address(profile, profile.delivery, name, expires_in_s)
+            found = _signed_cdn_address(profile, profile.delivery, name, expires_in_s, link_ends_at)
             if found is None:
                 return None
             address = found
         case _:
             return None
-    return {"Location": address, **headers.for_redirect(profile, name, expires_in_s // 2, shown)}
+    keep_s = expires_in_s // 2
+    if link_ends_at is not None:
+        keep_s = max(0, min(keep_s, int(link_ends_at - time.time())))
+    return {"Location": address, **headers.for_redirect(profile, name, keep_s, shown)}
 
 
 def given_out(profile: BucketProfile, name: str, expires_in_s: int | None, download_as: str | None) -> str:
@@ -116,6 +120,7 @@ def s3_address(
     *,
     method: Literal["GET", "HEAD"] = "GET",
     shown: Presentation = AS_DECLARED,
+    ends_by: int | None = None,
 ) -> str:
     """An address at B2's S3-compatible API, signed here: no call once the process has logged in.
 
@@ -126,13 +131,17 @@ def s3_address(
         method: what it may be used for.
         shown: what the site's own code wants to be other than usual. A type that browsers run is not shown, because
             B2 does not lock it up.
+        ends_by: when it ends in any case, in Unix seconds, and with it what browsers keep without asking; None for no
+            such time. Within a window the address stays the same nevertheless.
     Raises:
         InvalidName: no file can have this name.
         ValueError: the time is out of bounds.
         BackendError: there is no login, or the key cannot sign.
     """
     key = names.key(profile.location, name)
-    window = signing.window(expires_in_s, time.time())
+    window = signing.window(expires_in_s, time.time()).until(ends_by)
+    if ends_by is not None:
+        shown = headers.kept_for(profile, name, shown, max(0, ends_by - window.ends_at))
     session = _session(profile)
     login = session.login()
     if login.is_master:
@@ -157,12 +166,15 @@ def s3_address(
     )
 
 
-def _signed_cdn_address(profile: BucketProfile, delivery: CdnDelivery, name: str, expires_in_s: int) -> str | None:
+def _signed_cdn_address(
+    profile: BucketProfile, delivery: CdnDelivery, name: str, expires_in_s: int, ends_by: int | None = None
+) -> str | None:
     """An address at the CDN; None when none can be signed that opens this file alone."""
     if delivery.signing is None:
         return None
     address = cdn_address(profile, delivery, name)
-    return cdn_signing.signed(delivery.signing, address, signing.window(expires_in_s, time.time()))
+    window = signing.window(expires_in_s, time.time()).until(ends_by)
+    return cdn_signing.signed(delivery.signing, address, window)
 
 
 def _native_address(profile: BucketProfile, name: str, expires_in_s: int, shown: Presentation) -> str:

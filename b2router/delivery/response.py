@@ -49,7 +49,7 @@ def respond(
     name: str,
     *,
     shown: Presentation = AS_DECLARED,
-    is_shared: bool = False,
+    link_ends_at: int | None = None,
 ) -> HttpResponseBase:
     """Answer a request that may read the file.
 
@@ -58,7 +58,8 @@ def respond(
         profile: whose file it is.
         name: the file name, which has passed the gate.
         shown: what the site's own code wants to be other than usual.
-        is_shared: whether the visitor came by a link to this file, and may perhaps read no other.
+        link_ends_at: when the link to this file ends that the visitor came by, who may perhaps read no other; None for
+            no link. In Unix seconds.
     Returns:
         The file or the part that was asked for; 304 or 412; a redirect to its address at B2 or the CDN, when the
         profile is delivered from there; or 404, 416, 502 or 503 with fixed text: what B2 said is never passed on.
@@ -68,9 +69,11 @@ def respond(
     method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
     try:
         with budget.limited(budget.of_request(current_router().config.limits)):  # for all calls of this answer together
-            fields = redirect.to_signed_address(profile, name, method, shown=shown, is_shared=is_shared)
+            fields = redirect.to_signed_address(profile, name, method, shown=shown, link_ends_at=link_ends_at)
             if fields is not None:
                 return _redirect(fields)
+            if link_ends_at is not None:
+                shown = headers.kept_for(profile, name, shown, max(0, int(link_ends_at - time.time())))
             if (answer := accel.through_nginx(profile, name, method, shown)) is not None:
                 return answer
             return _file(request, profile, name, shown)

@@ -46,6 +46,10 @@ class Window:
         """From beginning to end, in seconds."""
         return self.ends_at - self.starts_at
 
+    def until(self, ends_by: int | None) -> Window:
+        """The same window, which ends no later than this, in Unix seconds; None for no other end."""
+        return self if ends_by is None else Window(self.starts_at, max(self.starts_at + 1, min(self.ends_at, ends_by)))
+
 
 def life_s(expires_in_s: int) -> int:
     """The longest that an address lives of which at least this was asked: half as long again, and at most a week."""
