@@ -400,6 +400,41 @@ def test_a_range_of_another_version_gets_the_whole_file(site: Site) -> None:
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=5000-", "bytes=-5"])
+def test_if_match_comes_before_if_range(site: Site, wanted: str) -> None:
+    """RFC 9110, 13.2.2. Where both hold, the whole file is an answer too."""
+    etag = site.ask("/b2/text.txt").headers["etag"]
+    for if_range in (etag, '"another"'):
+        site.b2.reset_counts()
+        answer = site.ask("/b2/text.txt", Range=wanted, If_Range=if_range, If_Match='"another"')
+        assert (answer.status, answer.body) == (412, b"The file is not the one you expected.\n")
+        assert site.b2.calls() == {"s3_get": 1}
+        answer = site.ask("/b2/text.txt", Range=wanted, If_Range=if_range, If_Match=etag)
+        assert (answer.status, answer.body) == (200, TEXT)
+    assert site.ask("/b2/text.txt", Range="bytes=0-9", If_Match=etag).status == 206
+
+
+@pytest.mark.parametrize("tags", ["W/{etag}", 'W/{etag}, W/"another"'])
+def test_a_weak_etag_is_no_match_for_a_change(tags: str, site: Site) -> None:
+    """RFC 9110, 13.1.1: the comparison is strong."""
+    etag = site.ask("/b2/text.txt").headers["etag"]
+    for method in ("GET", "HEAD"):
+        assert site.ask("/b2/text.txt", method, If_Match=tags.format(etag=etag)).status == 412
+    assert site.ask("/b2/text.txt", If_Match=etag).status == 200
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"), [("bytes=-5", 200), ("bytes=-10", 200), ("bytes=-0", 416), ("bytes=0-", 416)]
+)
+def test_the_last_bytes_of_an_empty_file_are_all_of_it(wanted: str, status: int, site: Site) -> None:
+    """As the proxy answers; a range of no byte at all stays 416."""
+    with get_storage("public").open("empty.txt", "wb"):
+        pass
+    answer = site.ask("/b2/empty.txt", Range=wanted)
+    assert (answer.status, answer.body == b"") == (status, status == 200)
+    assert answer.headers["cache-control"] == ("public, max-age=60" if status == 200 else "no-store")
+
+
 def test_what_the_client_has_is_not_sent_again(site: Site) -> None:
     get = site.ask("/b2/text.txt")
     for method in ("GET", "HEAD"):

@@ -87,15 +87,33 @@ map $http_range $b2router_one_range {{
 }}
 
 # Ranges are for GET; B2 would also shorten the answer to a HEAD. If-Range is not known to B2: its ETag is asked for
-# as If-Match, and when that fails the whole file is sent. With a date the whole file is sent at once.
-map "$request_method $http_if_range" $b2router_range {{
+# as If-Match, and when that fails the whole file is sent. With a date, or beside an If-Match, which comes first, the
+# whole file is sent at once.
+map "$request_method $http_if_match $http_if_range" $b2router_range {{
     default "";
-    "GET " $b2router_one_range;
-    '~^GET "[^"]*"$' $b2router_one_range;
+    "~^GET .* $" $b2router_one_range;
+    '~^GET  "[^"]*"$' $b2router_one_range;
 }}
-map $http_if_range $b2router_if_match {{
+map "$http_if_match $http_if_range" $b2router_if_match {{
+    default $b2router_strong_if_match;
+    '~^ "[^"]*"$' $http_if_range;
+}}
+
+# A weak ETag matches nothing here, so one is asked for that no file has.
+map $http_if_match $b2router_strong_if_match {{
     default $http_if_match;
-    '~^"[^"]*"$' $http_if_range;
+    '~^(?:W/"[^"]*"[ ,]*)+$' '"-"';
+}}
+
+# What follows on a 412: the whole file, when it was the If-Range. And on a 416: the last bytes of an empty file are all
+# that it has.
+map "$http_if_match $http_if_range" $b2router_after_412 {{
+    default @b2router_412;
+    '~^ "[^"]*"$' $b2router_whole;
+}}
+map $http_range $b2router_after_416 {{
+    default @b2router_416;
+    "~*^bytes=[ ]*-[0-9]*[1-9]" $b2router_whole;
 }}
 
 # How long the file may be kept; not at all, when a cookie comes with it. Nothing is said when something in the site has
@@ -137,7 +155,7 @@ def _location(place: str, hidden: str, resolver: str, ca_file: str) -> str:
         for header in (*CARRIED, *FORWARDED)
     )
     errors = "\n".join(
-        f"    error_page {answers} = {'$b2router_at_412' if status == '412' else f'@b2router_{status}'};"
+        f"    error_page {answers} = {f'$b2router_at_{status}' if status in ('412', '416') else f'@b2router_{status}'};"
         for status, answers, _ in _ERRORS
     )
     return f"""\
@@ -149,17 +167,20 @@ location ^~ {place} {{
         set $b2router_address $b2router_source;
         set $b2router_send_range $b2router_range;
         set $b2router_send_if_match $b2router_if_match;
-        set $b2router_at_412 {place}whole;
+        set $b2router_whole {place}whole;
+        set $b2router_at_412 $b2router_after_412;
+        set $b2router_at_416 $b2router_after_416;
         set $b2router_cache_control $b2router_policy;
 {kept}
         proxy_pass $b2router_address;
     }}
 
-    # The ETag of an If-Range, or of an If-Match, was not that of the file.
+    # The ETag of an If-Range was not that of the file, or the file is empty.
     location = {place}whole {{
         set $b2router_send_range "";
-        set $b2router_send_if_match $http_if_match;
+        set $b2router_send_if_match $b2router_strong_if_match;
         set $b2router_at_412 @b2router_412;
+        set $b2router_at_416 @b2router_416;
         proxy_pass $b2router_address;
     }}
 
