@@ -7,6 +7,7 @@ False, is neither yes nor no, and stays so through `any`, `all` and `not`. Only 
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError, current_task
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -185,8 +186,10 @@ def _own(path: str, request: HttpRequest, file: RequestedFile) -> bool | None:
     try:
         answer = predicate(path)(request, file)
         if iscoroutine(answer):
-            answer = async_to_sync(_awaited)(answer)
-    except Exception:
+            answer = _waited_for(answer, request)
+    except _Cancelled:
+        raise CancelledError from None
+    except (Exception, CancelledError):  # whoever awaits the view takes the latter for the end of the request
         # Predicates are written for rows that exist: one that stumbles over a file of nobody is no news for the log.
         log = logger.debug if file.is_owned and file.row is None else logger.error
         log("The predicate %s failed for profile %s; access denied.", path, file.profile, exc_info=True)
@@ -197,8 +200,28 @@ def _own(path: str, request: HttpRequest, file: RequestedFile) -> bool | None:
     return None
 
 
+def _waited_for(answer: Any, request: HttpRequest) -> Any:
+    """What an asynchronous predicate says. It may not ask the database, as `request.user` does when first read."""
+    try:
+        _ = getattr(getattr(request, "user", None), "is_authenticated", None)
+    except BaseException:
+        answer.close()
+        raise
+    return async_to_sync(_awaited)(answer)
+
+
+class _Cancelled(BaseException):
+    """Whoever awaits the request has given it up: no failure of a predicate."""
+
+
 async def _awaited(answer: Any) -> Any:
-    return await answer
+    try:
+        return await answer
+    except CancelledError:
+        task = current_task()
+        if task is not None and task.cancelling():
+            raise _Cancelled from None
+        raise RuntimeError("The predicate was cancelled, by nobody but itself.") from None
 
 
 def _forget(**_: Any) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import RequestFactory
+from django.utils.asyncio import async_unsafe
+from django.utils.functional import SimpleLazyObject
 
 from b2router.config import AllOf, AnyOf, BucketProfile, Not
 from b2router.permissions import RequestedFile, describe, is_allowed, needs_user, predicate_paths
@@ -152,6 +156,55 @@ def test_a_failing_user_lookup_is_a_denial_and_a_log_record(caplog: pytest.LogCa
     request.user = Failing()  # type: ignore[assignment]
     assert not is_allowed("staff", request, FILE)
     assert "access denied" in caplog.text
+
+
+def cancels(request: Any, file: RequestedFile) -> bool:
+    raise asyncio.CancelledError
+
+
+async def cancels_later(request: Any, file: RequestedFile) -> bool:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("name", ["cancels", "cancels_later"])
+def test_a_predicate_that_cancels_itself_is_a_denial(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """CancelledError is no Exception: it would pass all of Django, and end a worker of gunicorn."""
+    assert allowed({"any": [f"{HERE}.{name}", {"not": f"{HERE}.{name}"}]}) == set()
+    assert f"The predicate {HERE}.{name} failed for profile media; access denied." in caplog.messages
+
+
+async def waits(request: Any, file: RequestedFile) -> bool:
+    request.has_begun.set()
+    await asyncio.sleep(60)
+    return True
+
+
+def test_a_request_that_is_given_up_is_no_failure_of_its_predicate(caplog: pytest.LogCaptureFixture) -> None:
+    """Under ASGI, when the visitor leaves."""
+    request: Any = RequestFactory().get("/")
+
+    async def leave() -> None:
+        request.has_begun = asyncio.Event()
+        task = asyncio.ensure_future(sync_to_async(is_allowed)(rule(f"{HERE}.waits"), request, FILE))
+        await request.has_begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(leave(), 20))
+    assert not caplog.records
+
+
+async def is_staff_later(request: Any, file: RequestedFile) -> bool:
+    return bool(request.user.is_staff)
+
+
+def test_an_async_predicate_may_look_at_the_user() -> None:
+    """`request.user` asks the database when it is first looked at, which Django refuses where an event loop runs."""
+    request = RequestFactory().get("/")
+    ask_database = async_unsafe("The database was asked where an event loop runs.")(lambda: VISITORS["staff"])
+    request.user = SimpleLazyObject(ask_database)  # type: ignore[assignment]
+    assert is_allowed(rule(f"{HERE}.is_staff_later"), request, FILE)
 
 
 def test_a_public_file_never_looks_at_the_visitor() -> None:
