@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.asyncio import async_unsafe
 from django.views.decorators.csrf import csrf_exempt
 
 from b2router import names, operations, permissions, shares
@@ -32,6 +34,10 @@ logger = logging.getLogger("b2router.views")
 
 ALLOW = "GET, HEAD, OPTIONS"
 
+ROWS = 100
+"""The most rows that are looked through for the one that names a file. More than one come only where several name the
+same file, or the database takes other names for it."""
+
 
 @csrf_exempt  # it only reads; so that a POST is answered as such, not as a failed CSRF check
 def proxy(request: HttpRequest, target: Target) -> HttpResponseBase:
@@ -39,9 +45,12 @@ def proxy(request: HttpRequest, target: Target) -> HttpResponseBase:
     return serve(request, target.profile, target.name)
 
 
+for _database in settings.DATABASES:  # ATOMIC_REQUESTS would keep a transaction open for as long as B2 takes
+    transaction.non_atomic_requests(_database)(proxy)
 proxy.login_required = False  # type: ignore[attr-defined]  # the profile's permission decides, not LoginRequiredMiddleware
 
 
+@async_unsafe("serve() waits for databases and for B2. In an asynchronous view: await sync_to_async(serve)(…).")
 def serve(
     request: HttpRequest,
     profile: str,
@@ -68,6 +77,7 @@ def serve(
     Raises:
         ConfigError: there is no such profile, or the configuration cannot be used.
         ValueError: there is no such disposition, or `download_as` holds control characters.
+        SynchronousOnlyOperation: it was called where an event loop runs; there, `await sync_to_async(serve)(…)`.
     """
     rules = current_router().profile(profile)
     with operations.answering(rules.name, request.method) as operation:
@@ -86,20 +96,26 @@ def serve(
 
 def _answer(request: HttpRequest, rules: BucketProfile, name: str, shown: Presentation) -> HttpResponseBase:
     if request.method == "OPTIONS":
-        return _allow(HttpResponse(status=204, headers=response.denial_headers(rules)))
+        return _options(rules)
     if request.method not in ("GET", "HEAD"):
         return _allow(response.plain(rules, 405))
     try:
         names.key(rules.location, name)
     except InvalidName:
         return response.plain(rules, 404)
+    share = share_of(request, rules, name)
+    may_read = share is not None
+    if rules.owner is not None and not may_read and not permissions.predicate_paths(rules.permission):
+        # Nothing of it depends on the row: whoever may not read causes no query, whose time would tell of one.
+        may_read = permissions.is_allowed(rules.permission, request, permissions.RequestedFile(rules.name, name))
+        if not may_read:
+            return _denied(request, rules)
     try:
         file = requested_file(rules, name)
     except Exception:
         logger.exception("The owner of a file of profile %s cannot be looked up; access denied.", rules.name)
         return _denied(request, rules)
-    share = share_of(request, rules, name)
-    if share is None and not permissions.is_allowed(rules.permission, request, file):
+    if not may_read and not permissions.is_allowed(rules.permission, request, file):
         return _denied(request, rules)
     if file.is_owned and file.row is None:
         return response.plain(rules, 404)
@@ -147,7 +163,7 @@ def _row(model: type[Model], field: str, name: str) -> Model | None:
     rows the first that was made owns the file. Databases may take "a" for "A", B2 does not, so names are compared here.
     """
     rows: Any = model._default_manager
-    found = rows.filter(**{field: name}).order_by("pk").iterator(chunk_size=10)
+    found = rows.filter(**{field: name}).order_by("pk")[:ROWS]
     return next((row for row in found if str(getattr(row, field)) == name), None)
 
 
@@ -172,6 +188,13 @@ def _is_anonymous(request: HttpRequest) -> bool:
         return user is None or not user.is_authenticated
     except Exception:  # the session or the user could not be read: logged where the permission was decided
         return False
+
+
+def _options(rules: BucketProfile) -> HttpResponse:
+    """200 without content: a 204 has no length, RFC 9110, 8.6, and CommonMiddleware gives it one."""
+    answer = HttpResponse(headers={"Content-Length": "0", **response.denial_headers(rules)})
+    del answer["Content-Type"]
+    return _allow(answer)
 
 
 def _allow(answer: HttpResponse) -> HttpResponse:

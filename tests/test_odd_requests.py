@@ -209,7 +209,7 @@ def asked(*options: str) -> list[str]:
         ],
         pytest.param(["--request", "TRACE"], (405, 405, 405), id="TRACE"),
         pytest.param(["--request", "CONNECT"], (405, 405, 405), id="CONNECT"),
-        pytest.param(["--request", "OPTIONS"], (204, 204, 204), id="OPTIONS"),
+        pytest.param(["--request", "OPTIONS"], (200, 200, 200), id="OPTIONS"),
         pytest.param(
             ["--request", "DELETE", *asked("X-HTTP-Method-Override: GET")], (405, 405, 405), id="DELETE as if GET"
         ),
@@ -243,7 +243,7 @@ def test_every_request_has_an_answer(front: Front, options: list[str], answers: 
     """What no server lets through costs no call to B2, and what is let through is the file that anybody may read."""
     said = front.curl(FILE, *options)
     assert said.status == answers[FRONTS.index(front.kind)]
-    if said.status == 200:
+    if said.status == 200 and "OPTIONS" not in options:
         assert said.body == TEXT
         assert front.b2.calls().get("download") == 1
     else:

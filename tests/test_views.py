@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import SynchronousOnlyOperation
 from django.core.files.base import ContentFile
-from django.test import Client
+from django.db import connection
+from django.db.models import QuerySet
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
 from b2router import get_storage
@@ -18,7 +24,7 @@ from b2router.delivery import response
 from b2router.emulator import Emulator
 from b2router.permissions import RequestedFile
 from b2router.router import Target, current_router
-from b2router.views import serve
+from b2router.views import ROWS, requested_file, serve
 from tests.conftest import Configure, forget
 from tests.project.models import Invoice, Scan
 
@@ -236,6 +242,56 @@ def test_rows_that_the_default_manager_hides_own_nothing(
     assert clients["sam"].get("/b2s/hidden.pdf").status_code == 404
 
 
+def test_who_may_not_read_causes_no_query_for_an_owner(configure: Configure, clients: dict[str, Reader]) -> None:
+    """Its time would tell whether a row names the file; where no predicate asks for the row, nobody has to look."""
+    configure(staff={"permission": "staff", "owner": "project.Invoice.pdf", "on_denied": "404"})
+    Invoice.objects.create(owner=User.objects.get(username="alice"), pdf="a.pdf")
+    with CaptureQueriesContext(connection) as queries:
+        assert clients["anonymous"].get("/b2s/a.pdf").status_code == 404
+        assert clients["alice"].get("/b2s/a.pdf").status_code == 404
+    assert not [query["sql"] for query in queries if "invoice" in query["sql"]]
+    with CaptureQueriesContext(connection) as queries:
+        assert clients["sam"].get("/b2s/a.pdf").status_code == 404  # of B2
+    assert [query["sql"].endswith(f"LIMIT {ROWS}") for query in queries if "invoice" in query["sql"]] == [True]
+
+
+def test_the_owner_is_looked_up_without_a_cursor_of_the_server(configure: Configure, monkeypatch: Any) -> None:
+    """Poolers that give each transaction another connection, such as pgbouncer, lose it; then everybody is denied."""
+    configure(staff={"permission": "staff", "owner": "project.Invoice.pdf"})
+    monkeypatch.setattr(QuerySet, "iterator", None)
+    owner = User.objects.create_user("ada")
+    invoice = Invoice.objects.create(owner=owner, pdf="a.pdf")
+    assert requested_file(current_router().profile("staff"), "a.pdf").row == invoice
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_while_b2_is_asked(configure: Configure, client: Reader) -> None:
+    """ATOMIC_REQUESTS would take a connection from the database for every public file, for as long as B2 takes."""
+    put("public")
+    connection.settings_dict["ATOMIC_REQUESTS"] = True
+    try:
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get("/b2/a.txt").body == b"hello"
+    finally:
+        connection.settings_dict["ATOMIC_REQUESTS"] = False
+    assert not queries.captured_queries
+
+
+def test_an_asynchronous_view_is_told_how_to_serve(configure: Configure, emulator: Emulator) -> None:
+    """Called directly it would halt the event loop, and all visitors with it, for as long as B2 takes."""
+    put("public")
+    emulator.reset_counts()
+    request = RequestFactory().get("/")
+
+    async def view() -> Any:
+        with pytest.raises(SynchronousOnlyOperation, match=r"await sync_to_async\(serve\)"):
+            serve(request, "public", "a.txt")
+        assert emulator.calls() == {}
+        return await sync_to_async(serve)(request, "public", "a.txt")
+
+    assert body(asyncio.run(view())) == b"hello"
+
+
 def test_an_owner_that_cannot_be_looked_up_is_a_denial(
     configure: Configure, clients: dict[str, Reader], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -331,7 +387,8 @@ def test_files_can_only_be_read(method: str, configure: Configure, emulator: Emu
 
 def test_options_are_answered_without_asking_anyone(configure: Configure, emulator: Emulator, client: Reader) -> None:
     answer = client.options("/b2s/a.txt")
-    assert (answer.status_code, answer["Allow"], answer.content) == (204, "GET, HEAD, OPTIONS", b"")
+    assert (answer.status_code, answer["Allow"], answer.content) == (200, "GET, HEAD, OPTIONS", b"")
+    assert (answer["Content-Length"], answer.get("Content-Type")) == ("0", None)
     assert emulator.calls() == {}
 
 

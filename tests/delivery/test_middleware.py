@@ -100,7 +100,7 @@ STATUSES = {
     "missing": 404,
     "impossible name": 404,
     "method": 405,
-    "options": 204,
+    "options": 200,
     "condition": 412,
     "range": 416,
     "nonsense": 502,
