@@ -80,6 +80,8 @@ class Download:
         self._lock = threading.Lock()
         self._is_reading = False
         self._is_closed = False
+        self._is_streamed = False
+        self._limit: budget.Budget | None = None
         self.on_wrong: Callable[[], None] | None = None
         if not self._left:
             response.drain_conn()  # nothing is left to read: this is how the connection returns to its pool
@@ -113,6 +115,15 @@ class Download:
             if self._is_closed:
                 self._response.close()
 
+    def at_once(self) -> bytes:
+        """All bytes that are promised, for what is small: in the time of the answer, where a stream has it for a block.
+
+        Raises:
+            BackendError: as for a block; or no time is left.
+        """
+        self._limit = budget.current() or budget.of_request(self._session.limits)
+        return b"".join(self)
+
     def close(self) -> None:
         """Let the connection go: back to the pool when everything was read, closed otherwise. Any thread may call."""
         with self._lock:
@@ -131,6 +142,7 @@ class Download:
 
     def _read(self) -> bytes:
         while True:
+            self._be_patient()
             try:
                 block = self._response.read1(self.block_bytes)
                 what = "the body broke off"
@@ -145,8 +157,20 @@ class Download:
                 raise faults.unavailable(what)
             self._resume()
 
+    def _be_patient(self) -> None:
+        """Tell the connection how long to wait for the next bytes. What is read at once waits half of the time that is
+        left, so that some of it remains to resume in."""
+        if self._limit is not None:
+            if not (left_s := self._limit.left_s):
+                raise faults.unavailable("no time left")
+            deadlines.streamed(self._response, min(self._limit.read_timeout_s, left_s / 2))
+        elif not self._is_streamed:
+            self._is_streamed = True
+            deadlines.streamed(self._response, self._session.limits.read_timeout_s)
+
     def _resume(self) -> None:
         self._resumes += 1
+        self._is_streamed = False
         self._left_at_resume = self._left
         self._response.close()
         first, last = self.first + self.size_bytes - self._left, self.first + self.size_bytes - 1
@@ -335,7 +359,6 @@ def _request(
                 continue
             operations.count_call(call, is_retry=is_retry)
             if is_given:
-                deadlines.streamed(response, limit.read_timeout_s)
                 return response
             is_expired = faults.is_expired(response.status, body)
             if is_expired and renewed and session.has_made(login):

@@ -214,7 +214,7 @@ def _no_such_range(
 
 def _sending(body: Download, status: int = 200) -> HttpResponseBase:
     if body.size_bytes <= SMALL_BYTES:
-        return HttpResponse(b"".join(body), status=status)
+        return HttpResponse(body.at_once(), status=status)
     if slots.take(current_router().config.max_streams):
         return FileResponse(body, status)
     body.close()

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -181,6 +182,53 @@ def test_a_stalled_body_is_resumed_after_the_timeout(session: Session, emulator:
     emulator.fail("download", stall_at=1000)
     assert b"".join(open_download(session, BUCKET, "a.bin")) == CONTENT
     assert emulator.calls() == {"download": 2}
+
+
+def test_what_is_read_at_once_has_the_time_of_the_answer(session: Session, emulator: Emulator) -> None:
+    """A stream may take its time for each block. Here somebody waits for the whole, and a resume needs some of it."""
+    session.limits = Limits(read_timeout_s=30)
+    session.login()
+    emulator.fail("download", stall_at=1000)
+    with budget.limited(budget.Budget(seconds=2.0)):
+        assert open_download(session, BUCKET, "a.bin").at_once() == CONTENT
+    assert emulator.calls() == {"download": 2}
+    emulator.fail("download", stall_at=0, times=3)
+    with budget.limited(budget.Budget(seconds=2.0)) as limit, pytest.raises(Unavailable):
+        open_download(session, BUCKET, "a.bin").at_once()
+    assert limit.left_s > 0  # no progress since the resume
+    assert emulator.calls() == {"download": 4}
+
+
+def test_a_body_that_dribbles_ends_with_the_time_of_the_answer(
+    session: Session, emulator: Emulator, dribble: str
+) -> None:
+    """Each byte comes well within the timeout for a block; all of them would take minutes."""
+    session.login().host = urllib3.connection_from_url(dribble)
+    with budget.limited(budget.Budget(seconds=1.0)) as limit, pytest.raises(Unavailable, match="no time left"):
+        open_download(session, BUCKET, "a.bin").at_once()
+    assert not limit.left_s
+
+
+@pytest.fixture
+def dribble() -> Iterator[str]:
+    """A B2 that sends a byte of a body every tenth of a second."""
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nContent-Type: x/y\r\nX-Bz-File-Id: 1\r\n"
+        b"X-Bz-Upload-Timestamp: 1\r\nX-Bz-Content-Sha1: none\r\n\r\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            client, _ = listener.accept()
+            with client, suppress(OSError):
+                client.recv(65536)
+                client.sendall(head)
+                for _ in range(1000):
+                    client.sendall(b"x")
+                    time.sleep(0.1)
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 # Tries and deadlines
