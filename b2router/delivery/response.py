@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -26,12 +26,13 @@ from b2router.config import BucketProfile
 from b2router.delivery import accel, conditions, headers, ranges, redirect
 from b2router.delivery.addresses import public_address
 from b2router.delivery.presentation import AS_DECLARED, Presentation
-from b2router.delivery.streams import RETRY_AFTER_S, FileResponse, slots
+from b2router.delivery.streams import RETRY_AFTER_S, FileResponse, Slot, WholeResponse, slots
 from b2router.errors import BackendError, ConfigError, NotFound, RangeNotSatisfiable, Unavailable, UnexpectedAnswer
 from b2router.router import current_router
 
 if TYPE_CHECKING:
     from b2router.b2.download import Download
+    from b2router.b2.place import PlacedFile
 
 __all__ = ["denial_headers", "plain", "respond", "to_login"]
 
@@ -150,16 +151,64 @@ def _file(request: HttpRequest, profile: BucketProfile, name: str, shown: Presen
         if decided is not None:
             return decided
         if request.method == "HEAD":
-            return _of_file(HttpResponse(), fields)
+            return _of_file(WholeResponse(), fields)
         known = stored
     if_range = request.META.get("HTTP_IF_RANGE")
     wanted = ranges.parse(request.META.get("HTTP_RANGE"))
     if wanted and known is not None:
         fields = described(known)
-        if not conditions.range_holds(if_range, fields["ETag"], known.uploaded_at):
+        holds = conditions.range_holds(if_range, fields["ETag"], known.uploaded_at)
+        if holds and not wanted.fits(known.size_bytes) and known is file.remembered:
+            known = file.look()  # it may have grown
+            fields = described(known)
+            holds = conditions.range_holds(if_range, fields["ETag"], known.uploaded_at)
+        if not holds:
             wanted = None
         elif not wanted.fits(known.size_bytes):
             return _no_such_range(wanted, profile, known, fields)
+    slot = _slot(file, known, wanted)
+    answer = None
+    try:
+        answer = _from_download(request, profile, file, wanted, described, slot)
+        return answer
+    finally:
+        if slot is not None and not isinstance(answer, FileResponse):
+            slot.give_back()
+
+
+def _slot(file: PlacedFile, known: StoredFile | None, wanted: ranges.Wanted | None) -> Slot | None:
+    """A slot for what is going to be streamed, before a download is opened for it; None for what is known to be small.
+
+    Raises:
+        Unavailable: all are taken, and the file is too large to be sent without one.
+    """
+    if known is not None and _expected_bytes(known, wanted) <= SMALL_BYTES:
+        return None
+    slot = slots.take(current_router().config.max_streams)
+    if slot is None and (known is not None or _expected_bytes(file.look(), wanted) > SMALL_BYTES):
+        raise _no_slot()
+    return slot
+
+
+def _expected_bytes(stored: StoredFile, wanted: ranges.Wanted | None) -> int:
+    part = wanted.within(stored.size_bytes) if wanted and wanted.fits(stored.size_bytes) else None
+    return stored.size_bytes if part is None else part.size_bytes
+
+
+def _no_slot() -> Unavailable:
+    return Unavailable("All streams of this process are taken.", retry_after_s=RETRY_AFTER_S)
+
+
+def _from_download(
+    request: HttpRequest,
+    profile: BucketProfile,
+    file: PlacedFile,
+    wanted: ranges.Wanted | None,
+    described: Callable[[StoredFile], dict[str, str]],
+    slot: Slot | None,
+) -> HttpResponseBase:
+    """What the download says goes: its bytes under its headers; or none, where these change the decision."""
+    if_range = request.META.get("HTTP_IF_RANGE")
     try:
         body = file.open(wanted.span if wanted else None)
     except RangeNotSatisfiable:
@@ -175,14 +224,14 @@ def _file(request: HttpRequest, profile: BucketProfile, name: str, shown: Presen
     if wanted and not conditions.range_holds(if_range, fields["ETag"], body.stored.uploaded_at):
         body.close()
         body = file.open()
-        return _of_file(_sending(body), described(body.stored))
+        return _of_file(_sending(body, slot), described(body.stored))
     part = wanted.within(body.stored.size_bytes) if wanted else None
     if part is None:
-        return _of_file(_sending(body), fields)
+        return _of_file(_sending(body, slot), fields)
     if (body.first, body.size_bytes) != (part.first, part.size_bytes):
         body.close()
         raise UnexpectedAnswer("B2 was asked for a range and sent another.")
-    response = _of_file(_sending(body, status=206), fields)
+    response = _of_file(_sending(body, slot, status=206), fields)
     response["Content-Length"] = str(part.size_bytes)
     response["Content-Range"] = part.content_range(body.stored.size_bytes)
     return response
@@ -206,28 +255,26 @@ def _no_such_range(
 ) -> HttpResponseBase:
     """416 with the size of the file; or the whole of an empty one, when its last bytes were asked for."""
     if wanted and wanted.suffix and not stored.size_bytes:
-        return _of_file(HttpResponse(), fields)
+        return _of_file(WholeResponse(), fields)
     response = plain(profile, 416)
     response["Content-Range"] = f"bytes */{stored.size_bytes}"
     return response
 
 
-def _sending(body: Download, status: int = 200) -> HttpResponseBase:
+def _sending(body: Download, slot: Slot | None, status: int = 200) -> WholeResponse | FileResponse:
     if body.size_bytes <= SMALL_BYTES:
-        return HttpResponse(body.at_once(), status=status)
-    if slots.take(current_router().config.max_streams):
-        return FileResponse(body, status)
-    body.close()
-    raise Unavailable("All streams of this process are taken.", retry_after_s=RETRY_AFTER_S)
+        return WholeResponse(body.at_once(), status=status)
+    slot = slot or slots.take(current_router().config.max_streams)  # it was small when it was last heard of
+    if slot is None:
+        body.close()
+        raise _no_slot()
+    return FileResponse(body, status, slot)
 
 
 def _of_file(response: Response, fields: Mapping[str, str]) -> Response:
-    """The answer with the file's headers, kept from being compressed: GZipMiddleware would compress even a part, and
-    drop its length."""
-    _with(response, fields)
-    if "Content-Encoding" not in fields and any(path.endswith("GZipMiddleware") for path in settings.MIDDLEWARE):
-        response["Content-Encoding"] = "identity"
-    return response
+    """The answer with the file's headers, for no middleware or decorator to compress: it would compress even a part."""
+    response["Content-Encoding"] = "identity"
+    return _with(response, fields)
 
 
 def denial_headers(profile: BucketProfile) -> dict[str, str]:

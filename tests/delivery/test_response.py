@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from b2sdk.v3 import B2Api, InMemoryAccountInfo
 from django.core.cache import cache
 from django.core.files.base import ContentFile
-from django.test import Client, override_settings
+from django.middleware.gzip import GZipMiddleware
+from django.test import Client, RequestFactory, override_settings
 from django.utils.http import http_date
+from django.views.decorators.gzip import gzip_page
 
 from b2router import get_storage
 from b2router.emulator import Emulator
+from b2router.views import serve
 from tests.conftest import Configure
 
 pytestmark = pytest.mark.django_db  # the end of a request closes old connections
@@ -80,10 +84,24 @@ def test_a_range_without_a_byte_is_told_the_size(url: str, wanted: str, size: in
     assert (answer.status_code, answer["Content-Range"]) == (416, f"bytes */{size}")
     assert answer.body == b"The file has no byte of this range.\n"
     assert answer["Cache-Control"] == "no-store"
-    assert emulator.calls() == {}
+    assert emulator.calls() == {"head": 1}, "416 is never answered from memory alone"
     cache.clear()
+    emulator.reset_counts()
     again = ask(url, range=wanted)
     assert dict(again.items()) == dict(answer.items())
+    assert emulator.calls() == {"download": 1, "head": 1}
+
+
+def test_a_file_that_grew_outside_the_site_has_its_new_bytes(emulator: Emulator) -> None:
+    """What is remembered says that it ends before them."""
+    other_tool = B2Api(InMemoryAccountInfo())
+    other_tool.authorize_account(emulator.key_id, emulator.key, emulator.url)
+    other_tool.get_bucket_by_name("acme-public").upload_bytes(CONTENT + b"more", "a.bin")
+    other_tool.session.raw_api.b2_http.session.close()
+    emulator.reset_counts()
+    answer = ask(range=f"bytes={SIZE}-")
+    assert (answer.status_code, answer.body) == (206, b"more")
+    assert answer["Content-Range"] == f"bytes {SIZE}-{SIZE + 3}/{SIZE + 4}"
     assert emulator.calls() == {"download": 1, "head": 1}
 
 
@@ -192,6 +210,61 @@ def test_middleware_in_the_chain_spoils_nothing(middleware: str, settings: Any) 
     assert part["ETag"] == whole["ETag"]
     assert not whole["ETag"].startswith("W/")
     assert same.status_code == 304
+
+
+class Compression(GZipMiddleware):
+    """A site's own, under another name."""
+
+
+@pytest.mark.parametrize(
+    "url", [pytest.param("/b2/a.txt", id="sent in one piece"), pytest.param("/b2/long.txt", id="streamed")]
+)
+def test_no_middleware_compresses_a_file(url: str, settings: Any) -> None:
+    content = b"words " * (1000 if url == "/b2/a.txt" else 100_000)
+    get_storage("public").save(url.removeprefix("/b2/"), ContentFile(content))
+    settings.MIDDLEWARE = [f"{__name__}.Compression", *settings.MIDDLEWARE]
+    whole = ask(url, accept_encoding="gzip")
+    part = ask(url, accept_encoding="gzip", range=f"bytes=0-{len(content) - 2}")
+    head = ask(url, "HEAD", accept_encoding="gzip")
+    assert (whole.status_code, whole.body) == (200, content)
+    assert (part.status_code, part.body) == (206, content[:-1])
+    for answer, size_bytes in ((whole, len(content)), (part, len(content) - 1), (head, len(content))):
+        assert (answer["Content-Length"], answer["ETag"]) == (str(size_bytes), head["ETag"])
+        assert "Content-Encoding" not in dict(answer.items())  # RFC 9110, 8.4: "identity" is not for the wire
+    assert not head["ETag"].startswith("W/")
+
+
+@pytest.mark.parametrize("size_bytes", [1000, 100_000])
+def test_no_decorator_of_a_view_compresses_a_part(size_bytes: int) -> None:
+    get_storage("public").save("a.txt", ContentFile(b"x" * (size_bytes + 1)))
+    request = RequestFactory().get(
+        "/", headers={"range": f"bytes=0-{size_bytes - 1}", "accept-encoding": "gzip", "host": "site.example"}
+    )
+    answer: Any = gzip_page(lambda request: serve(request, "public", "a.txt"))(request)
+    assert (answer.status_code, answer["Content-Length"]) == (206, str(size_bytes))
+    assert (b"".join(answer.streaming_content) if answer.streaming else answer.content) == b"x" * size_bytes
+    answer.close()
+
+
+def test_what_is_stored_compressed_says_so(configure: Configure) -> None:
+    """To the visitor too."""
+    configure(public={"stored_as": [{"match": "*.gz", "file_info": {"b2-content-encoding": "gzip"}}]})
+    get_storage("public").save("a.txt.gz", ContentFile(b"x" * 300))
+    assert dict(ask("/b2/a.txt.gz", accept_encoding="gzip").items())["Content-Encoding"] == "gzip"
+
+
+def test_a_small_file_that_stalls_is_resumed_in_the_time_of_the_answer(emulator: Emulator, settings: Any) -> None:
+    """It is read before the answer begins, so a visitor would wait for `read_timeout_s` and see nothing."""
+    settings.BACKBLAZE_CONFIG = settings.BACKBLAZE_CONFIG | {"limits": {"request_s": 1, "read_timeout_s": 300}}
+    get_storage("public").save("a.txt", ContentFile(b"x" * 5000))
+    emulator.reset_counts()
+    emulator.fail("download", stall_at=1000)
+    answer = ask("/b2/a.txt")
+    assert (answer.status_code, answer.body) == (200, b"x" * 5000)
+    assert emulator.calls() == {"download": 2}
+    emulator.fail("download", stall_at=1000, times=2)
+    emulator.fail("download", stall_at=0, times=2)
+    assert ask("/b2/a.txt").status_code == 503
 
 
 def test_all_calls_of_an_answer_share_its_time(emulator: Emulator, settings: Any) -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.core.files.base import ContentFile
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
 from b2router import get_storage
@@ -54,9 +61,59 @@ def test_an_answer_that_a_middleware_drops_gives_its_slot_back(two_streams: None
 
 def test_slots_are_counted() -> None:
     counted = Slots()
-    assert [counted.take(2) for _ in range(3)] == [True, True, False]
-    counted.give_back()
+    taken = [counted.take(2) for _ in range(3)]
+    assert [slot is not None for slot in taken] == [True, True, False]
+    assert taken[0] is not None
+    taken[0].give_back()
+    taken[0].give_back()
+    assert counted.taken == 1
     assert counted.take(2)
+    assert not counted.take(2)
+
+
+def test_a_forked_process_begins_without_slots() -> None:
+    """Those that are taken are of the other's streams, and so is the lock, which nobody here would ever open."""
+    taken = slots.take(2)
+    assert taken is not None
+    with slots._lock:
+        child = os.fork()
+        if not child:
+            threading.Timer(5, lambda: os._exit(99)).start()
+            taken.give_back()  # as the copy of a stream does when it is thrown away
+            is_new = slots.taken == 0 and slots.take(1) is not None
+            os._exit(0 if is_new else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    taken.give_back()
+    assert slots.taken == 0
+
+
+def test_whoever_finds_no_slot_costs_no_download(two_streams: None, emulator: Emulator) -> None:
+    """Whatever B2 begins to send is paid for."""
+    held = [slots.take(2) for _ in range(2)]
+    emulator.reset_counts()
+    for _ in range(2):
+        assert Client().get("/b2/big.bin").status_code == 503
+    assert emulator.calls() == {}
+    cache.clear()
+    assert Client().get("/b2/big.bin").status_code == 503
+    assert Client().get("/b2/big.bin", HTTP_RANGE="bytes=0-0").content == b"x"
+    assert Client().get("/b2/small.bin").content == b"x"
+    assert emulator.calls() == {"head": 2, "download": 2}  # nothing was known of either
+    for slot in held:
+        assert slot is not None
+        slot.give_back()
+
+
+def test_only_a_stream_keeps_its_slot(two_streams: None) -> None:
+    """Before the download nobody knows that it is small, or that it is not there."""
+    cache.clear()
+    current: Any = Client().get("/b2/small.bin")
+    assert Client().get("/b2/missing.bin").status_code == 404
+    cache.clear()
+    assert Client().get("/b2/big.bin", HTTP_RANGE="bytes=900000-").status_code == 416
+    cache.clear()
+    assert Client().get("/b2/big.bin", HTTP_IF_NONE_MATCH="*").status_code == 304
+    assert (current.content, slots.taken) == (b"x", 0)
 
 
 STALLED = 70
@@ -122,6 +179,49 @@ def test_what_a_middleware_puts_around_a_body_sees_its_context(two_streams: None
     assert asyncio.run(as_alice()) == b"x" * 500_000
     assert set(seen) == {"alice"}
     answer.close()
+
+
+def test_a_middleware_may_put_an_asynchronous_generator_around_a_body(two_streams: None) -> None:
+    answer: Any = Client().get("/b2/big.bin")
+
+    async def wrapped(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+        for block in blocks:
+            yield block.upper()
+
+    answer.streaming_content = wrapped(answer.streaming_content)
+    assert asyncio.run(_read(answer)) == b"X" * 500_000
+    answer.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stream_holds_no_connection_of_the_database(two_streams: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under ASGI each request has a connection of its own, and a slow visitor would keep it for minutes."""
+    closed: list[bool] = []
+    kind = type(connections["default"])
+    close = kind.close
+
+    def counted(self: BaseDatabaseWrapper) -> None:
+        closed.append(self.connection is not None)
+        close(self)
+
+    monkeypatch.setattr(kind, "close", counted)
+
+    def view() -> Any:
+        User.objects.exists()  # as who may read is decided
+        return Client().get("/b2/big.bin")
+
+    async def serve() -> tuple[list[bool], bytes]:
+        async with ThreadSensitiveContext():  # as Django's handler does for each request
+            answer = await sync_to_async(view)()
+            closed.clear()
+            blocks = aiter(answer)
+            first = await anext(blocks)
+            so_far = list(closed)
+            rest = [block async for block in blocks]
+            answer.close()
+            return so_far, b"".join([first, *rest])
+
+    assert asyncio.run(serve()) == ([True], b"x" * 500_000)
 
 
 async def _read(answer: Any) -> bytes:
