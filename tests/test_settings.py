@@ -10,7 +10,7 @@ import pytest
 
 from b2router.config import BackblazeConfig, BucketProfile
 from b2router.errors import ConfigError
-from b2router.settings import load, unknown_variables
+from b2router.settings import load, misspelt_secrets, unknown_variables
 
 CANARY = "canary-K001"
 
@@ -404,6 +404,49 @@ def test_the_secrets_directory_may_be_a_mounted_one_that_others_share(tmp_path: 
         (tmp_path / "..2026_11_22" / name).write_text(value)
         (tmp_path / name).symlink_to(f"..data/{name}")
     assert staff(site(config(route="settings/"), BACKBLAZE_SECRETS_DIR=tmp_path)).route == "mounted/"
+
+
+def test_files_of_others_in_the_secrets_directory_are_not_opened(tmp_path: Path) -> None:
+    """A keystore is no text, a link leads nowhere, and neither is ours."""
+    (tmp_path / "site.p12").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "token").symlink_to("gone")
+    with (tmp_path / "dump").open("wb") as file:
+        file.truncate(64 * 2**20)
+    (tmp_path / "profiles__staff__route").write_text("mounted/")
+    assert staff(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path)).route == "mounted/"
+
+
+def test_a_secret_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "application_key").write_bytes(b"\xff" + CANARY.encode())
+    assert said(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path)) == [
+        f"secrets directory {tmp_path}, file application_key: is not text in UTF-8. "
+        "[from settings.BACKBLAZE_SECRETS_DIR] Mend the file, or its rights."
+    ]
+
+
+def test_a_secret_file_may_be_linked_from_elsewhere_and_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "key.txt").write_bytes(b"\xef\xbb\xbf" + CANARY.encode() + b"\r\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "application_key").symlink_to(tmp_path / "key.txt")
+    loaded = load(site({**config(), "application_key": "another"}, BACKBLAZE_SECRETS_DIR=tmp_path / "secrets"))
+    assert loaded.application_key is not None
+    assert loaded.application_key.get_secret_value() == CANARY
+
+
+def test_secret_files_that_are_almost_named_right_are_told_the_right_name(tmp_path: Path) -> None:
+    """And no other program's: what is not near a key, or is one, is left alone."""
+    right = {
+        "aplication_key": "application_key",
+        "application-key-id": "application_key_id",
+        "application_key.txt": "application_key",
+        "BACKBLAZE_REALM": "realm",
+        "profile__staff__bucket": "profiles__staff__bucket",
+    }
+    others = ["APPLICATION", "account", "api_key", "database_password", "django_secret_key", "key__id", "tls.key"]
+    for name in (*right, *others, "application_key", "profiles__staff__bucket"):
+        (tmp_path / name).write_text("x")
+    assert dict(misspelt_secrets(site(BACKBLAZE_SECRETS_DIR=tmp_path))) == right
+    assert misspelt_secrets(site(BACKBLAZE_SECRETS_DIR=tmp_path / "none")) == misspelt_secrets(site()) == []
 
 
 def test_a_variable_that_names_a_file_is_told_the_one_that_holds_the_value() -> None:
