@@ -177,6 +177,17 @@ def test_an_error_in_a_file_names_file_and_line(tmp_path: Path) -> None:
     assert f"[from file {file}:2, profiles.staff.bucket]" in said(site(BACKBLAZE_CONFIG_FILE=file))[0]
 
 
+def test_an_error_of_an_object_names_the_variables_that_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that nobody has set."""
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__CACHE__0__MATCH", "*.js")
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__CACHE__0__MAX_AGE_S", "9")
+    assert said(site(config())) == [
+        "profiles.staff.cache: found an object; expected a list. [from environment variable "
+        "BACKBLAZE_PROFILES__STAFF__CACHE__0__MATCH and BACKBLAZE_PROFILES__STAFF__CACHE__0__MAX_AGE_S] "
+        "Change it there."
+    ]
+
+
 def test_an_error_in_the_secrets_directory_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "profiles__staff__bucket").write_text("x")
     assert "file profiles__staff__bucket]" in said(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path))[0]

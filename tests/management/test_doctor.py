@@ -7,7 +7,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from b2router.emulator import Emulator
 from tests.conftest import Configure
@@ -48,6 +48,18 @@ def test_what_works_is_said_to_work(narrow: Emulator) -> None:
         "profile staff: bucket acme-staff": "ok",
     }
     assert set(narrow.calls()) == {"b2_authorize_account", "b2_list_buckets"}, "it only reads"
+
+
+def test_a_profile_that_is_not_there_ends_the_command(configure: Configure) -> None:
+    with pytest.raises(CommandError) as error:
+        examined("--profile=stuff")
+    assert str(error.value).startswith("There is no profile 'stuff'; the profiles and aliases are ")
+
+
+def test_without_the_checks_a_broken_configuration_ends_the_command(settings: Any) -> None:
+    settings.BACKBLAZE_CONFIG = {"profiles": {"staff": {"bucket": "acme-staff", "routte": "b2s/"}}}
+    with pytest.raises(CommandError, match="did you mean 'route'"):
+        call_command("b2router", "doctor", skip_checks=True)
 
 
 def test_a_file_goes_there_and_back(narrow: Emulator) -> None:
