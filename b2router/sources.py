@@ -53,6 +53,7 @@ class _Shape(BackblazeConfig, BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        env_parse_none_str="null",
         dotenv_filtering="match_prefix",
     )
 

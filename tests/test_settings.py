@@ -56,6 +56,23 @@ def test_the_environment_wins_over_the_settings(monkeypatch: pytest.MonkeyPatch)
     assert staff(site(config(route="settings/"))).route == "env/"
 
 
+def test_null_in_a_variable_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is in JSON, so that a variable can take back what a lower layer says."""
+    monkeypatch.setenv("BACKBLAZE_METADATA_CACHE", "null")
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "null")
+    (tmp_path / ".env").write_text("BACKBLAZE_PROFILES__STAFF__PERMISSION=null\n")
+    loaded = load(site(config(route="b2s/", permission="staff"), BACKBLAZE_ENV_FILE=tmp_path / ".env"))
+    assert (loaded.metadata_cache, loaded.profiles["staff"].route, loaded.profiles["staff"].permission) == (None,) * 3
+
+
+def test_null_where_a_value_is_needed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "null")
+    assert said(site(config())) == [
+        "profiles.staff.bucket: found nothing; expected text. "
+        "[from environment variable BACKBLAZE_PROFILES__STAFF__BUCKET] Change it there."
+    ]
+
+
 def test_the_layers_stand_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """File, settings, .env, secrets, environment: each beats the one before, value by value."""
     routes = ["file/", "settings/", "dotenv/", "secrets/", "env/"]
