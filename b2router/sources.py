@@ -177,7 +177,9 @@ def _unparsable(name: str, error: Exception) -> Problem:
     except Unparsable as found:
         place = ":".join([name, *map(str, found.position or ())])
         return _unreadable(place, f"{found}.", "Mend the file.")
-    except (OSError, UnicodeError):
+    except UnicodeError:
+        return _unreadable(name, "is not text in UTF-8.", "Mend the file.")
+    except OSError:
         pass
     return _unreadable(name, f"cannot be read ({type(error).__name__}).")
 

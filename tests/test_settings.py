@@ -194,6 +194,42 @@ def test_an_error_in_a_file_names_file_and_line(tmp_path: Path) -> None:
     assert f"[from file {file}:2, profiles.staff.bucket]" in said(site(BACKBLAZE_CONFIG_FILE=file))[0]
 
 
+def test_a_file_in_another_encoding_is_told_the_right_one(tmp_path: Path) -> None:
+    file = tmp_path / "b2router.toml"
+    for content, place, found in (
+        ("a = 1".encode("utf-16"), file, "is not text in UTF-8."),
+        (b"\xef\xbb\xbfa = 1", f"{file}:1:1", "it begins with a byte order mark: save it as UTF-8 without one."),
+    ):
+        file.write_bytes(content)
+        assert said(site(BACKBLAZE_CONFIG_FILE=file)) == [
+            f"{place}: {found} [from settings.BACKBLAZE_CONFIG_FILE] Mend the file."
+        ]
+
+
+@pytest.mark.parametrize("where", ["bucket", "route", "location", "permission", "owner", "naming"])
+def test_an_application_key_in_any_place_is_not_shown(where: str) -> None:
+    """Also when b2router knows no key yet."""
+    like_a_key = "K005" + "zY/1x+wVu" * 3
+    with pytest.raises(ConfigError) as error:
+        load(site({"profiles": {"staff": {"bucket": "acme-staff", "route": "b2s/", where: like_a_key}}}))
+    assert like_a_key not in f"{error.value} {error.value!r}"
+
+
+def test_what_is_no_mode_is_shown_when_it_may_be_one() -> None:
+    modes = "'proxy', 'redirect', 'accel', 'direct', 'cdn'"
+    place = "[from BACKBLAZE_CONFIG['profiles']['staff']['delivery']] Change it there."
+    for found, message in {
+        "mail": f"found 'mail' as its 'mode'; expected one of {modes}.",
+        "not-a-word-but-some-secret": f"expected one of {modes} as its 'mode'.",
+    }.items():
+        assert said(site(config(delivery={"mode": found}))) == [f"profiles.staff.delivery: {message} {place}"]
+
+
+def test_a_number_in_the_place_of_a_text_is_called_one() -> None:
+    (problem,) = said(site({**config(), "application_key_id": 4123}))
+    assert problem.startswith("application_key_id: found a number; expected text.")
+
+
 def test_an_error_of_an_object_names_the_variables_that_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not one that nobody has set."""
     monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__CACHE__0__MATCH", "*.js")
