@@ -72,6 +72,7 @@ IDS = {
     "cache_without_timeout": "b2router.W013",
     "declared_leak": "b2router.W014",
     "seed": "b2router.W015",
+    "misspelt_secret": "b2router.W016",
 }
 """Kind of problem → id of the check. A kind that is not here is an invalid value."""
 
@@ -93,24 +94,22 @@ def check_configuration(app_configs: _Apps = None, **_: Any) -> list[CheckMessag
 
 
 def check_environment(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:
-    """Whether every variable that begins with BACKBLAZE_ means something."""
+    """Whether every variable that begins with BACKBLAZE_ means something, and every secret file almost named so."""
     from b2router.config import BackblazeConfig
-    from b2router.settings import unknown_variables
+    from b2router.settings import misspelt_secrets, unknown_variables
 
     if isinstance(getattr(django_settings, "BACKBLAZE_CONFIG", None), BackblazeConfig):
         return []
-    return [
-        _message(
-            Problem(
-                "unknown_variable",
-                f"environment variable {variable}",
-                "it means nothing to b2router.",
-                _hint_for_variable(variable, near),
-            ),
-            Warning,
-        )
+    nothing = "it means nothing to b2router."
+    problems = [
+        Problem("unknown_variable", f"environment variable {variable}", nothing, _hint_for_variable(variable, near))
         for variable, near in unknown_variables(os.environ)
     ]
+    problems += [
+        Problem("misspelt_secret", f"secrets directory, file {file}", nothing, f"Did you mean {near}?")
+        for file, near in misspelt_secrets(django_settings)
+    ]
+    return [_message(problem, Warning) for problem in problems]
 
 
 def check_seed(app_configs: _Apps = None, **_: Any) -> list[CheckMessage]:

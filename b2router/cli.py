@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from b2router.validation import Verdict
 
 __all__ = ["command_parser", "main"]
+
+_CUT_OFF = 141
+"""The exit code when the output was cut off: what shells have for programs that SIGPIPE ends."""
 
 SCHEMA = """\
 Prints the JSON Schema of deployment files, for editors and for tools that validate without b2router.
@@ -49,7 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return emulator(words[1:])
     parser = command_parser()
     options = parser.parse_args(words)
-    return {"validate": _validate, "schema": _schema, "import-seed": _import_seed}[options.command](options)
+    try:
+        code = {"validate": _validate, "schema": _schema, "import-seed": _import_seed}[options.command](options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads the output has had enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not written at the end either
+        return _CUT_OFF
+    return code
 
 
 def command_parser() -> argparse.ArgumentParser:

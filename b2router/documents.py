@@ -27,6 +27,9 @@ FORMS = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 MAX_VALUES = 100_000
 """More values than any declaration has: what YAML's references can blow a small text up to ends here."""
 
+_MARK = "\ufeff"
+"""What some editors on Windows put before a text. It is not seen, and YAML alone allows it."""
+
 
 class Position(NamedTuple):
     """A place in a text; both numbers count from 1, columns in characters."""
@@ -89,7 +92,7 @@ def form_of(name: str) -> str | None:
 
 def guess(text: str) -> str:
     """The language of a text that has no name: by its first line that says something."""
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in text.removeprefix(_MARK).splitlines())
     first = next((line for line in lines if line and not line.startswith("#")), "")
     if first.startswith("{"):
         return "json"
@@ -106,6 +109,8 @@ def read(text: str, form: str) -> Document:
         Unparsable: it is not of this language, or larger than any declaration.
         ImportError: PyYAML is not installed.
     """
+    if text.startswith(_MARK) and form != "yaml":
+        raise Unparsable("it begins with a byte order mark: save it as UTF-8 without one", Position(1, 1))
     try:
         values, found = {"toml": _toml, "yaml": _yaml, "json": _json}[form](text)
         return _placed(text, values, found)

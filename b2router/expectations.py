@@ -16,6 +16,7 @@ KINDS = {
     "bool_parsing": "expected true or false",
     "bool_type": "expected true or false",
     "dict_type": "expected an object",
+    "finite_number": "expected a number",
     "float_parsing": "expected a number",
     "float_type": "expected a number",
     "int_from_float": "expected a whole number",

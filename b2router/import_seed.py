@@ -86,7 +86,7 @@ def _of_shared(values: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 "declared_leak",
                 f"profiles.{name}",
-                f"its files can be read through {', '.join(readers)}, which have the bucket '{profile['bucket']}' too.",
+                f"its files can be read through {', '.join(readers)}, with the same bucket '{profile['bucket']}'.",
                 "Give it a bucket of its own, and take 'readable_through' out.",
             )
 

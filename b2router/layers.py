@@ -56,13 +56,16 @@ class Layer:
                 return f"file {self.name}{'' if line is None else f':{line}'}, {'.'.join(path)}"
 
     def _holder(self, path: Path, prefix: str) -> str:
-        """The variable or file that holds the value at a path: one that is JSON holds all below it."""
+        """The variable or file that holds the value at a path: JSON holds all below it; several may hold an object."""
         known = {name.lower(): name for name in self.names}
         for length in range(len(path), 0, -1):
             name = prefix + NESTING.join(path[:length])
             if name.lower() in known:
                 return known[name.lower()]
         name = prefix + NESTING.join(path)
+        below = sorted(known[one] for one in known if one.startswith(f"{name}{NESTING}".lower()))
+        if below:
+            return " and ".join(below)
         return name.upper() if prefix else name
 
     def _keys(self, path: Path) -> list[str | int]:

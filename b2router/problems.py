@@ -4,6 +4,7 @@ found (never a secret), what is expected, and where the value was written. Calle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -33,6 +34,10 @@ _SHOWN = frozenset(
 _SHOWN_OF_DELIVERIES = frozenset({"expires_in_s", "internal", "path", "signer"})
 
 _SHOWN_AT_THE_TOP = frozenset({"limits", "max_streams"})
+
+_WORD = re.compile("[a-z0-9_-]{1,20}", re.IGNORECASE)
+_LIKE_A_KEY = re.compile("K[0-9]{3}[A-Za-z0-9+/]{27}")
+"""How B2 makes application keys: one may stand where it does not belong, and nowhere else."""
 
 _HIDDEN = frozenset({"application_key", "application_key_id", "secret"})
 
@@ -64,8 +69,10 @@ def explain(error: ValidationError, root: Written) -> list[Problem]:
             continue
         if kind == "union_tag_invalid":
             expected = context["expected_tags"]
-            found = "" if _holds_secret(context["tag"], values) else f"found {context['tag']!r} as its "
-            message = f"{found}{context['discriminator']}; expected one of {expected}."
+            tag, role = context["tag"], f"as its {context['discriminator']}"
+            is_harmless = _WORD.fullmatch(tag) is not None and not _holds_secret(tag, values)
+            message = f"found {tag!r} {role}; expected one of {expected}."
+            message = message if is_harmless else f"expected one of {expected} {role}."
         elif loc[-1:] == ("[key]",):
             message = f"{expectations.NAME}."
         else:
@@ -148,6 +155,8 @@ def _kind_of(found: object) -> str:
             return "a list"
         case Mapping():
             return "an object"
+        case int() | float():
+            return "a number"
         case _:
             return f"a {type(found).__name__}"
 
@@ -155,7 +164,7 @@ def _kind_of(found: object) -> str:
 def _holds_secret(found: object, values: Any) -> bool:
     """Whether a value is, or may well be, something that no text should show."""
     text = repr(found)
-    return len(text) > 80 or any(secret in text for secret in _secrets(values))
+    return len(text) > 80 or _LIKE_A_KEY.search(text) is not None or any(secret in text for secret in _secrets(values))
 
 
 def _secrets(values: Any) -> Iterator[str]:

@@ -27,6 +27,7 @@ __all__ = [
     "build",
     "layers",
     "load",
+    "misspelt_secrets",
     "place_of",
     "seed_warnings",
     "unknown_variables",
@@ -114,6 +115,16 @@ def layers(settings: object) -> list[Layer]:
     if variables.values:
         found.append(variables)
     return found
+
+
+def misspelt_secrets(settings: object) -> list[tuple[str, str]]:
+    """Files of the secrets directory whose names are almost those of values, and the names that are meant.
+
+    Args:
+        settings: Django's settings object.
+    """
+    directory = os.environ.get("BACKBLAZE_SECRETS_DIR") or getattr(settings, "BACKBLAZE_SECRETS_DIR", None)
+    return [*sources.misspelt_secrets(str(directory))] if directory else []
 
 
 def seed_warnings(settings: object) -> tuple[Problem, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,11 @@ from pydantic import BeforeValidator, Field
 from b2router.values import Model
 
 __all__ = ["AccountInfo", "CacheAccountInfo", "MemoryAccountInfo", "SqliteAccountInfo"]
+
+
+def _text(path: Any) -> Any:
+    """A path as text: settings have it as `BASE_DIR / "b2-login.sqlite3"`."""
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
 
 
 class CacheAccountInfo(Model):
@@ -28,7 +34,7 @@ class SqliteAccountInfo(Model):
 
     kind: Literal["sqlite"]
     """The login is shared through an SQLite file."""
-    path: str = Field(min_length=1)
+    path: Annotated[str, BeforeValidator(_text)] = Field(min_length=1)
     """The file's path; it is made when missing, for this user alone."""
     encrypt: bool = False
     """Whether the token is encrypted in the file, by a key made from SECRET_KEY; needs b2router[encrypt]."""

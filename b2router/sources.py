@@ -16,21 +16,19 @@ from pydantic_settings import (
     DotEnvSettingsSource,
     EnvSettingsSource,
     JsonConfigSettingsSource,
-    NestedSecretsSettingsSource,
-    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
     YamlConfigSettingsSource,
 )
 from pydantic_settings.exceptions import SettingsError
 
-from b2router import documents
+from b2router import documents, secret_files
 from b2router.config import BackblazeConfig, BucketProfile
 from b2router.documents import Document, Unparsable
 from b2router.errors import ConfigError, Problem
 from b2router.layers import ENVIRONMENT_PREFIX, NESTING, Layer, Path
 
-__all__ = ["PLACES", "dotenv", "environment", "file", "secrets", "unknown_variables"]
+__all__ = ["PLACES", "dotenv", "environment", "file", "misspelt_secrets", "secrets", "unknown_variables"]
 
 PLACES = ("BACKBLAZE_CONFIG_FILE", "BACKBLAZE_ENV_FILE", "BACKBLAZE_SECRETS_DIR")
 """Variables that name a layer instead of holding values."""
@@ -55,6 +53,7 @@ class _Shape(BackblazeConfig, BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        env_parse_none_str="null",
         dotenv_filtering="match_prefix",
     )
 
@@ -139,13 +138,19 @@ def unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str | N
             yield variable, (ENVIRONMENT_PREFIX + near[0] + nested + rest) if near else None
 
 
-def _secrets_source(directory: FilePath) -> NestedSecretsSettingsSource:
-    return NestedSecretsSettingsSource(
-        SecretsSettingsSource(_Shape, secrets_dir=directory),
-        secrets_prefix="",
-        secrets_nested_delimiter=NESTING,
-        secrets_dir_missing="error",
-    )
+def misspelt_secrets(directory: str) -> Iterator[tuple[str, str]]:
+    """Files of a secrets directory that hold nothing for b2router, but are called almost as if they did.
+
+    Yields:
+        The file and the nearest right name.
+    """
+    return secret_files.misspelt(FilePath(directory), _Shape.model_fields)
+
+
+def _secrets_source(directory: FilePath) -> EnvSettingsSource:
+    source = EnvSettingsSource(_Shape, env_prefix="")
+    source.env_vars = dict(secret_files.texts(directory, _Shape.model_fields))
+    return source
 
 
 def _environment_source() -> EnvSettingsSource:
@@ -172,7 +177,9 @@ def _unparsable(name: str, error: Exception) -> Problem:
     except Unparsable as found:
         place = ":".join([name, *map(str, found.position or ())])
         return _unreadable(place, f"{found}.", "Mend the file.")
-    except (OSError, UnicodeError):
+    except UnicodeError:
+        return _unreadable(name, "is not text in UTF-8.", "Mend the file.")
+    except OSError:
         pass
     return _unreadable(name, f"cannot be read ({type(error).__name__}).")
 
@@ -217,12 +224,14 @@ def _layer(make: Callable[[], EnvSettingsSource], name: str, kind: str) -> Layer
         return replace(empty, values=source())
     except SettingsError as error:
         field = re.search(r'"(\w+)"', str(error))
-        if field is None:
-            what = "cannot be read: expected a directory, with a small file for each value."
-            raise ConfigError(_unreadable(name, what)) from None
-        places = [empty.locate(path) for path in _not_json(source, field[1])]
+        places = [empty.locate(path) for path in _not_json(source, field[1])] if field else []
         what = "expected JSON, because the value is a list or an object."
         raise ConfigError(_unreadable(", ".join(places) or name, what, "Mend its text.")) from None
+    except ConfigError:
+        raise
+    except NotADirectoryError:
+        what = "cannot be read: expected a directory, with a small file for each value."
+        raise ConfigError(_unreadable(name, what)) from None
     except Exception as error:  # every reader has its own exceptions, whose texts may quote secrets
         raise ConfigError(_unreadable(name, f"cannot be read ({type(error).__name__}).")) from None
 
@@ -234,7 +243,7 @@ def _names(source: EnvSettingsSource, name: str, kind: str) -> Collection[str]:
         case "dotenv":
             return [variable.upper() for variable in source.env_vars]
         case _:
-            return [file.name for file in FilePath(name).iterdir()]
+            return secret_files.names(FilePath(name), _Shape.model_fields)
 
 
 def _not_json(source: EnvSettingsSource, field: str) -> Iterator[Path]:

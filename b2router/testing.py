@@ -25,6 +25,23 @@ __all__ = ["AssertCalls", "assert_b2_calls", "b2", "pointed_at", "reload_config"
 AssertCalls = Callable[..., AbstractContextManager[None]]
 
 
+_in_force: Emulator | None = None
+"""The B2 that the configuration points to."""
+
+_is_reloaded = False
+"""Whether the test that runs has read the configuration again."""
+
+
+@pytest.fixture(autouse=True)
+def _b2router_as_it_was() -> Iterator[None]:
+    """What a test has changed and read again is forgotten, once its other fixtures have taken their changes back."""
+    global _is_reloaded
+    yield
+    if _is_reloaded:
+        _is_reloaded = False
+        reload()
+
+
 @pytest.fixture
 def b2() -> Iterator[Emulator]:
     """An empty B2 with the buckets of the configuration, in force for one test.
@@ -35,14 +52,17 @@ def b2() -> Iterator[Emulator]:
     Raises:
         ConfigError: the site's configuration cannot be used.
     """
+    global _in_force
     config = current_router().config
     buckets = {profile.bucket: _is_open(profile) for profile in config.profiles.values()}
     named = [f"{name}:public" if is_open else name for name, is_open in buckets.items()]
     with Emulator(buckets=named) as emulator, override_settings(BACKBLAZE_CONFIG=pointed_at(config, emulator)):
         _forget(config)
+        _in_force = emulator
         try:
             yield emulator
         finally:
+            _in_force = None
             _forget(config)
 
 
@@ -68,7 +88,18 @@ def assert_b2_calls(b2: Emulator) -> AssertCalls:
 
 def reload_config() -> None:
     """Read the configuration again, from all its layers. For tests that change environment variables or files; a change
-    of Django's settings by `override_settings` is noticed without."""
+    of Django's settings by `override_settings` is noticed without. The next test has the configuration as it was.
+
+    Raises:
+        RuntimeError: the test has asked for `b2` before, which has made of the configuration what is in force.
+    """
+    global _is_reloaded
+    if _in_force is not None:
+        raise RuntimeError(
+            "The fixture 'b2' has read the configuration already. Call reload_config() first, and then ask for it by "
+            "request.getfixturevalue('b2')."
+        )
+    _is_reloaded = True
     reload()
 
 

@@ -24,6 +24,7 @@ SECRETS = ("application_key_id", "application_key", "secret")
 """Keys whose values a file may leave to the environment, and that no output shows."""
 
 _STAND_IN = "set-in-the-environment"
+_SHORTEST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +151,23 @@ def _with_secrets(value: Written, path: Path) -> Written:
     return Written({**parts, **stand_ins}, value.layer, value.path)
 
 
+def _secrets(value: Written) -> Iterator[str]:
+    """The secrets that are written out, but for stand-ins such as "x"."""
+    for key, part in value.parts.items():
+        if key in SECRETS and isinstance(part.value, str) and len(part.value) >= _SHORTEST:
+            yield part.value
+        yield from _secrets(part)
+
+
 def _values(root: Written, environment: str) -> Iterator[Value]:
+    secrets = tuple(_secrets(root))
+
     def below(value: Written, path: Path) -> Iterator[Value]:
         if value.parts:
             for key, part in value.parts.items():
                 yield from below(part, (*path, key))
         elif len(path) > 2:
-            is_secret = path[-1] in SECRETS
+            is_secret = path[-1] in SECRETS or any(secret in repr(value.plain()) for secret in secrets)
             shown = None if is_secret else value.plain()
             yield Value(".".join(path), shown, is_secret, ".".join(value.path), environment)
 

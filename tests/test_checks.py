@@ -154,6 +154,28 @@ def test_a_misspelt_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> No
     assert checked(final) == []
 
 
+def test_a_misspelt_secret_file_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "aplication_key").write_text("canary-K002")
+    (tmp_path / "database_password").write_text("x")
+    config = {**KEYS, "profiles": {"media": profile()}}
+    (message,) = checked(config, BACKBLAZE_SECRETS_DIR=str(tmp_path))
+    assert (message.id, message.msg, message.hint) == (
+        "b2router.W016",
+        "secrets directory, file aplication_key: it means nothing to b2router.",
+        "Did you mean application_key?",
+    )
+    assert checked(BackblazeConfig.model_validate(config), BACKBLAZE_SECRETS_DIR=str(tmp_path)) == []
+
+
+def test_a_leak_that_a_variable_makes_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "acme-media")
+    config = {**KEYS, "profiles": {"media": profile(), "staff": profile(bucket="acme-staff", route=None)}}
+    config["profiles"]["staff"]["permission"] = "staff"
+    messages = checked(config)
+    assert [message.id for message in messages] == ["b2router.E007"]
+    assert "[from environment variable BACKBLAZE_PROFILES__STAFF__BUCKET]" in messages[0].msg
+
+
 def test_all_problems_are_reported_at_once() -> None:
     config = {**KEYS, "profiles": {"a": {"bucket": "x"}, "b": profile(permission="staf"), "c": profile(rout="")}}
     assert len(checked(config)) == 3

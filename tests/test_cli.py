@@ -24,6 +24,16 @@ def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"b2router {__version__}\n"
 
 
+def test_who_reads_its_output_may_stop() -> None:
+    """As `head` does: nothing more is printed, and no traceback."""
+    command = [sys.executable, "-m", "b2router", "schema"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (141, b"")
+
+
 def test_it_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([])
@@ -35,7 +45,19 @@ def test_the_emulator_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     """Its output is what has to be exported; it needs no Django settings."""
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "b2router", "emulator", "--data", str(tmp_path), "--bucket", "acme-media"],
+        [
+            sys.executable,
+            "-u",
+            "-m",
+            "b2router",
+            "emulator",
+            "--port",
+            "0",
+            "--data",
+            str(tmp_path),
+            "--bucket",
+            "acme-media",
+        ],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

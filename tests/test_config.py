@@ -1,11 +1,13 @@
 """The models: what they accept, what they refuse and where they say the mistake is."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from b2router.config import Account, BackblazeConfig, BucketProfile
+from b2router.sharing import SqliteAccountInfo
 
 KEYS = {"application_key_id": "0001", "application_key": "canary-K001"}
 
@@ -248,3 +250,11 @@ def test_a_configuration_cannot_be_changed() -> None:
 def test_files_are_cut_as_b2_takes_them(upload: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         BucketProfile.model_validate({"bucket": "acme-media", "upload": upload})
+
+
+def test_the_file_of_the_login_may_be_a_path(tmp_path: Path) -> None:
+    """As settings build it from BASE_DIR."""
+    info = {"kind": "sqlite", "path": tmp_path / "login.sqlite3"}
+    loaded = BackblazeConfig.model_validate({"profiles": {"media": {"bucket": "acme-media"}}, "account_info": info})
+    assert isinstance(loaded.account_info, SqliteAccountInfo)
+    assert loaded.account_info.path == str(tmp_path / "login.sqlite3")

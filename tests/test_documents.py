@@ -97,6 +97,11 @@ def test_what_is_missing_is_pointed_at_by_what_it_is_missing_in() -> None:
     assert spot(document, "storages") is None
 
 
+def test_yaml_may_begin_with_a_byte_order_mark() -> None:
+    found = read("\ufeffa: 1\n", "yaml")
+    assert (found.values, found.starts) == ({"a": 1}, {("a",): Position(1, 5)})
+
+
 @pytest.mark.parametrize(
     ("form", "text", "place"),
     [
@@ -116,6 +121,8 @@ def test_a_repeated_key_is_noticed_once(form: str, text: str, place: Position) -
         pytest.param("toml", "a = [1,\n", "it is not TOML: Invalid value", (2, 1), id="toml that ends early"),
         pytest.param("json", '{"a": "canary" "b"}', "it is not JSON: ", (1, 16), id="json"),
         pytest.param("json", "", "it is not JSON: Expecting value", (1, 1), id="nothing"),
+        pytest.param("toml", "\ufeffa = 1\n", "it begins with a byte order mark", (1, 1), id="a mark before toml"),
+        pytest.param("json", '\ufeff{"a": 1}', "it begins with a byte order mark", (1, 1), id="a mark before json"),
         pytest.param("yaml", "a: canary: b\n", "it is not YAML", (1, 10), id="yaml"),
         pytest.param("yaml", "a: *canary\n", "it is not YAML", (1, 4), id="yaml with an unknown reference"),
         pytest.param("yaml", "a: \x00", "it is not YAML", None, id="yaml with a control character"),

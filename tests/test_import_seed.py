@@ -138,8 +138,8 @@ def test_one_bucket_for_several_audiences_has_to_be_decided(tmp_path: Path, caps
         "the files of logged_in and staff too. [from BACKBLAZE_CONFIG['bucket']] Say --audience for each that the "
         "site has; or give each a bucket in 'specific_bucket_names', and move its files there; or leave it as it was, "
         "by --accept-shared-buckets.\n"
-        "warning: profiles.default: its files can be read through public, logged_in, staff, which have the bucket "
-        "'acme-files' too. "
+        "warning: profiles.default: its files can be read through public, logged_in, staff, with the same "
+        "bucket 'acme-files'. "
     )
     assert main(["import-seed", name, "--accept-shared-buckets"]) == 0
     warnings = capsys.readouterr().err.splitlines()

@@ -10,7 +10,7 @@ import pytest
 
 from b2router.config import BackblazeConfig, BucketProfile
 from b2router.errors import ConfigError
-from b2router.settings import load, unknown_variables
+from b2router.settings import load, misspelt_secrets, unknown_variables
 
 CANARY = "canary-K001"
 
@@ -54,6 +54,23 @@ def said(settings: SimpleNamespace) -> list[str]:
 def test_the_environment_wins_over_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "env/")
     assert staff(site(config(route="settings/"))).route == "env/"
+
+
+def test_null_in_a_variable_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is in JSON, so that a variable can take back what a lower layer says."""
+    monkeypatch.setenv("BACKBLAZE_METADATA_CACHE", "null")
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__ROUTE", "null")
+    (tmp_path / ".env").write_text("BACKBLAZE_PROFILES__STAFF__PERMISSION=null\n")
+    loaded = load(site(config(route="b2s/", permission="staff"), BACKBLAZE_ENV_FILE=tmp_path / ".env"))
+    assert (loaded.metadata_cache, loaded.profiles["staff"].route, loaded.profiles["staff"].permission) == (None,) * 3
+
+
+def test_null_where_a_value_is_needed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "null")
+    assert said(site(config())) == [
+        "profiles.staff.bucket: found nothing; expected text. "
+        "[from environment variable BACKBLAZE_PROFILES__STAFF__BUCKET] Change it there."
+    ]
 
 
 def test_the_layers_stand_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +192,53 @@ def test_an_error_in_a_file_names_file_and_line(tmp_path: Path) -> None:
     file = tmp_path / "b2router.toml"
     file.write_text('[profiles.staff]\nbucket = "x"\n')
     assert f"[from file {file}:2, profiles.staff.bucket]" in said(site(BACKBLAZE_CONFIG_FILE=file))[0]
+
+
+def test_a_file_in_another_encoding_is_told_the_right_one(tmp_path: Path) -> None:
+    file = tmp_path / "b2router.toml"
+    for content, place, found in (
+        ("a = 1".encode("utf-16"), file, "is not text in UTF-8."),
+        (b"\xef\xbb\xbfa = 1", f"{file}:1:1", "it begins with a byte order mark: save it as UTF-8 without one."),
+    ):
+        file.write_bytes(content)
+        assert said(site(BACKBLAZE_CONFIG_FILE=file)) == [
+            f"{place}: {found} [from settings.BACKBLAZE_CONFIG_FILE] Mend the file."
+        ]
+
+
+@pytest.mark.parametrize("where", ["bucket", "route", "location", "permission", "owner", "naming"])
+def test_an_application_key_in_any_place_is_not_shown(where: str) -> None:
+    """Also when b2router knows no key yet."""
+    like_a_key = "K005" + "zY/1x+wVu" * 3
+    with pytest.raises(ConfigError) as error:
+        load(site({"profiles": {"staff": {"bucket": "acme-staff", "route": "b2s/", where: like_a_key}}}))
+    assert like_a_key not in f"{error.value} {error.value!r}"
+
+
+def test_what_is_no_mode_is_shown_when_it_may_be_one() -> None:
+    modes = "'proxy', 'redirect', 'accel', 'direct', 'cdn'"
+    place = "[from BACKBLAZE_CONFIG['profiles']['staff']['delivery']] Change it there."
+    for found, message in {
+        "mail": f"found 'mail' as its 'mode'; expected one of {modes}.",
+        "not-a-word-but-some-secret": f"expected one of {modes} as its 'mode'.",
+    }.items():
+        assert said(site(config(delivery={"mode": found}))) == [f"profiles.staff.delivery: {message} {place}"]
+
+
+def test_a_number_in_the_place_of_a_text_is_called_one() -> None:
+    (problem,) = said(site({**config(), "application_key_id": 4123}))
+    assert problem.startswith("application_key_id: found a number; expected text.")
+
+
+def test_an_error_of_an_object_names_the_variables_that_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that nobody has set."""
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__CACHE__0__MATCH", "*.js")
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__CACHE__0__MAX_AGE_S", "9")
+    assert said(site(config())) == [
+        "profiles.staff.cache: found an object; expected a list. [from environment variable "
+        "BACKBLAZE_PROFILES__STAFF__CACHE__0__MATCH and BACKBLAZE_PROFILES__STAFF__CACHE__0__MAX_AGE_S] "
+        "Change it there."
+    ]
 
 
 def test_an_error_in_the_secrets_directory_names_the_file(tmp_path: Path) -> None:
@@ -404,6 +468,49 @@ def test_the_secrets_directory_may_be_a_mounted_one_that_others_share(tmp_path: 
         (tmp_path / "..2026_11_22" / name).write_text(value)
         (tmp_path / name).symlink_to(f"..data/{name}")
     assert staff(site(config(route="settings/"), BACKBLAZE_SECRETS_DIR=tmp_path)).route == "mounted/"
+
+
+def test_files_of_others_in_the_secrets_directory_are_not_opened(tmp_path: Path) -> None:
+    """A keystore is no text, a link leads nowhere, and neither is ours."""
+    (tmp_path / "site.p12").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "token").symlink_to("gone")
+    with (tmp_path / "dump").open("wb") as file:
+        file.truncate(64 * 2**20)
+    (tmp_path / "profiles__staff__route").write_text("mounted/")
+    assert staff(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path)).route == "mounted/"
+
+
+def test_a_secret_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "application_key").write_bytes(b"\xff" + CANARY.encode())
+    assert said(site(config(), BACKBLAZE_SECRETS_DIR=tmp_path)) == [
+        f"secrets directory {tmp_path}, file application_key: is not text in UTF-8. "
+        "[from settings.BACKBLAZE_SECRETS_DIR] Mend the file, or its rights."
+    ]
+
+
+def test_a_secret_file_may_be_linked_from_elsewhere_and_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "key.txt").write_bytes(b"\xef\xbb\xbf" + CANARY.encode() + b"\r\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "application_key").symlink_to(tmp_path / "key.txt")
+    loaded = load(site({**config(), "application_key": "another"}, BACKBLAZE_SECRETS_DIR=tmp_path / "secrets"))
+    assert loaded.application_key is not None
+    assert loaded.application_key.get_secret_value() == CANARY
+
+
+def test_secret_files_that_are_almost_named_right_are_told_the_right_name(tmp_path: Path) -> None:
+    """And no other program's: what is not near a key, or is one, is left alone."""
+    right = {
+        "aplication_key": "application_key",
+        "application-key-id": "application_key_id",
+        "application_key.txt": "application_key",
+        "BACKBLAZE_REALM": "realm",
+        "profile__staff__bucket": "profiles__staff__bucket",
+    }
+    others = ["APPLICATION", "account", "api_key", "database_password", "django_secret_key", "key__id", "tls.key"]
+    for name in (*right, *others, "application_key", "profiles__staff__bucket"):
+        (tmp_path / name).write_text("x")
+    assert dict(misspelt_secrets(site(BACKBLAZE_SECRETS_DIR=tmp_path))) == right
+    assert misspelt_secrets(site(BACKBLAZE_SECRETS_DIR=tmp_path / "none")) == misspelt_secrets(site()) == []
 
 
 def test_a_variable_that_names_a_file_is_told_the_one_that_holds_the_value() -> None:

@@ -54,9 +54,24 @@ def test_the_environment_is_read_again(monkeypatch):
     monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "acme-other")
     reload_config()
     assert get_storage("staff").profile.bucket == "acme-other"
-    monkeypatch.undo()
-    reload_config()
+
+
+def test_and_the_next_test_has_it_as_it_was():
     assert get_storage("staff").profile.bucket == "acme-staff"
+
+
+def test_a_b2_can_have_what_was_read_again(monkeypatch, request):
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "acme-other")
+    reload_config()
+    request.getfixturevalue("b2")
+    storage = get_storage("staff")
+    assert (storage.profile.bucket, storage.listdir("")) == ("acme-other", ([], []))
+
+
+def test_what_is_in_force_cannot_be_read_again(b2, monkeypatch):
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "acme-other")
+    with pytest.raises(RuntimeError, match="Call reload_config.. first"):
+        reload_config()
 """
 
 SETTINGS = """
@@ -92,4 +107,4 @@ def test_a_site_tests_itself(pytester: pytest.Pytester, monkeypatch: pytest.Monk
     )
     pytester.makeini("[pytest]\nDJANGO_SETTINGS_MODULE = site_settings\naddopts = -p no:cacheprovider\n")
     result = pytester.runpytest_subprocess("-q", "-W", "error")
-    result.assert_outcomes(passed=6)
+    result.assert_outcomes(passed=9)

@@ -289,6 +289,16 @@ def test_resolved_shows_what_profiles_have_in_the_end_and_whence(
     }
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_resolved_hides_a_secret_wherever_it_stands(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "b2router.json"
+    file.write_text(json.dumps(profiles(one={"file_info": {"note": f"key {CANARY}"}}) | {"application_key": CANARY}))
+    code, lines, _ = run("--resolved", "--format", form, str(file), capsys=capsys)
+    assert (code, CANARY in str(lines), "file_info.note" in str(lines)) == (0, False, True)
+
+
 @pytest.mark.parametrize("form", ["text", "json", "github"])
 @pytest.mark.parametrize(
     "values",

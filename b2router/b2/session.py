@@ -114,6 +114,12 @@ class Session:
         return self._account
 
     @property
+    def skew_s(self) -> float:
+        """How far B2's clock was ahead of this machine's at the last login, in seconds; 0 when that is too little to
+        matter."""
+        return self._http.skew_s if abs(self._http.skew_s) > wire.MAX_SKEW_S else 0.0
+
+    @property
     def account_id(self) -> str:
         """Of the account, the same for all its keys; it outlives a login, so whoever had one need not ask again.
 

@@ -26,7 +26,7 @@ from b2router.b2 import budget, deadlines, faults
 from b2router.errors import UnexpectedAnswer
 from b2router.values import NAMED_REALMS
 
-__all__ = ["BudgetedHttp", "check_address", "connections", "reached_b2", "timeout"]
+__all__ = ["MAX_SKEW_S", "BudgetedHttp", "check_address", "connections", "reached_b2", "timeout"]
 
 logger = logging.getLogger("b2router.b2")
 
@@ -36,7 +36,8 @@ POOL_CONNECTIONS = 64
 USER_AGENT = f"b2router/{__version__}"
 
 _DOMAINS = (".backblazeb2.com", ".backblaze.com", ".backblaze.net")
-_MAX_SKEW_S = 600
+MAX_SKEW_S = 600
+"""How far the clocks may differ before somebody is told, in seconds."""
 _NO_CONNECTION = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
@@ -58,6 +59,8 @@ class BudgetedHttp(requests.Session):
             self.mount(scheme, deadlines.Adapter())
         self._realm = realm
         self._used = threading.local()
+        self.skew_s = 0.0
+        """How far B2's clock was ahead of ours at the last login, in seconds; behind when it is less than 0."""
 
     @property
     def last_token(self) -> str | None:
@@ -94,7 +97,9 @@ class BudgetedHttp(requests.Session):
         elif response.status_code >= 300 and not _is_of_b2(response):
             raise faults.ForeignAnswer
         if url.endswith("/b2_authorize_account"):
-            _look_at_clock(response.headers.get("Date"))
+            self.skew_s = _skew_s(response.headers.get("Date"))
+            if abs(self.skew_s) > MAX_SKEW_S:
+                _warn_of_clock(round(abs(self.skew_s) / 60))
         return response
 
 
@@ -195,11 +200,9 @@ def _warn_of_clock(minutes: int) -> None:
     )
 
 
-def _look_at_clock(date: str | None) -> None:
+def _skew_s(date: str | None) -> float:
     """A wrong clock is worth a warning, but no reason to fail: downloads do not depend on it."""
     try:
-        skew_s = abs(parsedate_to_datetime(date or "").timestamp() - time.time())
+        return parsedate_to_datetime(date or "").timestamp() - time.time()
     except (ValueError, TypeError):
-        return
-    if skew_s > _MAX_SKEW_S:
-        _warn_of_clock(round(skew_s / 60))
+        return 0.0

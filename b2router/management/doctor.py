@@ -10,6 +10,8 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.core.management.base import CommandError
+
 from b2router.management import examinations
 from b2router.management.examinations import Finding
 from b2router.management.tables import table
@@ -40,6 +42,7 @@ def run(options: Mapping[str, Any]) -> str:
     Args:
         options: of `add_arguments`.
     Raises:
+        CommandError: there is no such profile.
         Failed: with the same text, when something does not work.
     """
     found = list(_findings(options["profile"], with_files=options["round_trip"]))
@@ -51,6 +54,10 @@ def run(options: Mapping[str, Any]) -> str:
 
 def _findings(wanted: list[str] | None, *, with_files: bool) -> Iterator[Finding]:
     router = current_router()
+    for name in wanted or ():
+        if name not in router.aliases:
+            known = ", ".join(sorted(router.aliases))
+            raise CommandError(f"There is no profile '{name}'; the profiles and aliases are {known}.")
     profiles = [router.profile(name) for name in wanted] if wanted else list(router.profiles.values())
     yield from examinations.of_caches(router.config)
     for account in sorted({profile.account for profile in profiles}):

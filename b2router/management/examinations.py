@@ -82,6 +82,9 @@ def of_account(router: Router, profiles: list[BucketProfile]) -> Iterator[Findin
         yield Finding("fail", f"{what}: login", str(error), "Compare the key and the realm with Backblaze's page.")
         return
     yield Finding("ok", f"{what}: login", f"accepted in {(time.perf_counter() - began) * 1000:.0f} ms.")
+    if minutes := round(session.skew_s / 60):
+        found = f"this machine's is {abs(minutes)} minutes {'behind' if minutes > 0 else 'ahead of'} B2's."
+        yield Finding("warn", f"{what}: clock", found, "Set it: signed addresses may not work.")
     allowed = session.api.account_info.get_allowed()
     rights = set(allowed["capabilities"])
     missing = sorted(_needed(profiles) - rights)

@@ -63,7 +63,10 @@ def _chosen(found: Mapping[str, Value], key: str, aliases: Mapping[str, str]) ->
     else:
         what = f"There is no value '{key}' at the top of the configuration"
     listed = ", ".join(sorted(aliases))
-    hint = f"did you mean '{meant[near[0]]}'?" if near else f"the profiles and aliases are {listed}."
+    known = f"the profiles and aliases are {listed}."
+    if not head:
+        known = f"there are {', '.join(dict.fromkeys('.' + name.split('.')[1] for name in found if name[0] == '.'))}."
+    hint = f"did you mean '{meant[near[0]]}'?" if near else known
     raise CommandError(f"{what}; {hint}")
 
 

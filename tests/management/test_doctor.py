@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
+from b2router.b2 import wire
 from b2router.emulator import Emulator
 from tests.conftest import Configure
 
@@ -48,6 +51,18 @@ def test_what_works_is_said_to_work(narrow: Emulator) -> None:
         "profile staff: bucket acme-staff": "ok",
     }
     assert set(narrow.calls()) == {"b2_authorize_account", "b2_list_buckets"}, "it only reads"
+
+
+def test_a_profile_that_is_not_there_ends_the_command(configure: Configure) -> None:
+    with pytest.raises(CommandError) as error:
+        examined("--profile=stuff")
+    assert str(error.value).startswith("There is no profile 'stuff'; the profiles and aliases are ")
+
+
+def test_without_the_checks_a_broken_configuration_ends_the_command(settings: Any) -> None:
+    settings.BACKBLAZE_CONFIG = {"profiles": {"staff": {"bucket": "acme-staff", "routte": "b2s/"}}}
+    with pytest.raises(CommandError, match="did you mean 'route'"):
+        call_command("b2router", "doctor", skip_checks=True)
 
 
 def test_a_file_goes_there_and_back(narrow: Emulator) -> None:
@@ -132,6 +147,16 @@ def test_what_does_not_work_is_said(
     assert code == 1
     assert found[what][0] == "fail"
     assert says in found[what][1]
+
+
+@pytest.mark.parametrize(("minutes", "says"), [(20, "20 minutes ahead of"), (-31, "31 minutes behind"), (5, "")])
+def test_a_wrong_clock_is_a_warning(minutes: int, says: str, narrow: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this machine: B2 refuses addresses that are signed by it."""
+    monkeypatch.setattr(wire, "time", SimpleNamespace(time=lambda: time.time() + 60 * minutes))
+    code, found = examined()
+    assert code == 0
+    expected = ("warn", f"this machine's is {says} B2's. Set it: signed addresses may not work.") if says else None
+    assert found.get("account default: clock") == expected
 
 
 def test_a_key_that_may_do_too_much_is_a_warning(configure: Configure) -> None:

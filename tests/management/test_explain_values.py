@@ -199,6 +199,11 @@ def test_a_profile_may_have_the_name_of_a_key_at_the_top(monkeypatch: pytest.Mon
         (["profiles.members.bucket"], "1: There is no profile 'profiles'; did you mean 'members.bucket'?"),
         (["zzz"], "1: There is no profile 'zzz'; the profiles and aliases are default, members, prints, reports."),
         (
+            [".zzz"],
+            "1: There is no value '.zzz' at the top of the configuration; there are .environment, .application_key_id, "
+            ".application_key, .realm, .accounts, .storages, .account_info, .metadata_cache, .limits, .max_streams.",
+        ),
+        (
             [".limts"],
             "1: There is no value '.limts' at the top of the configuration; did you mean '.limits'?",
         ),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from b2router.errors import ConfigError
 from b2router.management import doctor, explain, nginx, routes, stats
 
 _VERBS = {"doctor": doctor, "explain": explain, "nginx": nginx, "routes": routes, "stats": stats}
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         """Run the verb; what it gives is printed.
 
         Raises:
-            CommandError: there is nothing that it could do.
+            CommandError: there is nothing that it could do, or the configuration cannot be used.
             SystemExit: with 1, when `doctor` found something that does not work.
         """
         try:
@@ -36,4 +37,6 @@ class Command(BaseCommand):
         except doctor.Failed as error:
             self.stdout.write(str(error))
             raise SystemExit(1) from None
+        except ConfigError as error:  # without the checks, which say it before
+            raise CommandError(str(error)) from None
         return text
