@@ -4,7 +4,8 @@ the base of `B2Storage`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,9 +87,15 @@ class SavingStorage(Storage):
             expires=expires,
             file_info=dict(file_info or {}),
         )
+        with self._saying(said):
+            return self.save(name, content, max_length)
+
+    @contextmanager
+    def _saying(self, said: StoredAs) -> Iterator[None]:
+        """What is stored inside is stored with this."""
         token = _said.set(said)
         try:
-            return self.save(name, content, max_length)
+            yield
         finally:
             _said.reset(token)
 

@@ -17,6 +17,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from b2router import B2Storage, checks, get_storage
+from b2router.b2 import versions
 from b2router.b2.download import BLOCK_BYTES
 from b2router.b2.session import Session
 from b2router.emulator import Emulator
@@ -327,6 +328,26 @@ def test_no_frame_of_a_failed_read_holds_the_key(vault: B2Storage, emulator: Emu
     frames = repr([list(frame.frame.f_locals.values()) for frame in caught.traceback[1:]])
     assert b64encode(key_of("staff", NAME)).decode() not in frames
     assert repr(key_of("staff", NAME))[2:-1] not in frames
+
+
+@pytest.mark.parametrize("how", ["restore", "copy", "move", "to another naming"])
+def test_a_copy_that_the_site_makes_keeps_type_and_information(how: str, configure: Configure) -> None:
+    configure(
+        staff={**SSE_C, "naming": "overwrite"} if how != "to another naming" else {"naming": "content_hash"},
+    )
+    storage, name = get_storage("staff"), NAME
+    name = storage.save_with(
+        name, ContentFile(b"1"), content_type="text/x-own", content_disposition="attachment", file_info={"kind": "bill"}
+    )
+    before = storage.versions(name)[0].id
+    if how == "restore":
+        storage.delete(name)
+        storage.restore(name, version=before)
+    else:
+        name = (storage.move if how == "move" else storage.copy)(name, "b/other.txt")
+    stored = versions.info_of(storage._place(), storage._now(name))
+    assert storage._now(name).content_type == "text/x-own"
+    assert stored == {"b2-content-disposition": "attachment", "kind": "bill"}
 
 
 def short_key(profile: str, name: str) -> bytes:
