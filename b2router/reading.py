@@ -7,6 +7,7 @@ little asks for nothing.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import logging
@@ -87,7 +88,7 @@ class RangedReader(io.RawIOBase):
         """Go elsewhere; asks B2 for nothing before the next read."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.stored.size_bytes}[whence]
         if base + offset < 0:
-            raise ValueError(f"A file has no position {base + offset}.")
+            raise OSError(errno.EINVAL, f"A file has no position {base + offset}.")  # as on the disk
         self._position = base + offset
         return self._position
 

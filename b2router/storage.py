@@ -305,14 +305,14 @@ class B2Storage(VersionedStorage):
         from b2router.b2 import budget
         from b2router.files import open_file
 
-        if not mode.startswith("r"):
+        if "r" not in mode:
             self._writable()
 
         def upload(spool: IO[bytes], size_bytes: int) -> None:
             self._upload(name, spool, size_bytes)
 
         place = self._place()
-        verb = "open" if mode[:1] == "r" else "write"
+        verb = "open" if "r" in mode else "write"
         with (
             budget.limited(budget.of_storage_call(place.session.limits)),
             operations.storage_call(self.profile.name, verb, name, is_own=True),

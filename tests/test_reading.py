@@ -281,3 +281,12 @@ def test_a_forked_process_reads_on_for_itself(storage: B2Storage, emulator: Emul
             os._exit(0 if is_right else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert file.read() == content[position:]
+
+
+@pytest.mark.parametrize("size", [0, 7])
+def test_what_is_too_short_for_a_zip_is_none(size: int, storage: B2Storage, emulator: Emulator) -> None:
+    """Who looks for the end of an archive goes back so far, and takes an OSError for an answer, as from the disk."""
+    saved(storage, emulator, size)
+    assert not zipfile.is_zipfile(storage.open("a.bin"))
+    with pytest.raises(OSError, match="no position -1"):
+        storage.open("a.bin").seek(-1)
