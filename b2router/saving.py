@@ -91,8 +91,8 @@ class SavingStorage(Storage):
             return self.save(name, content, max_length)
 
     @contextmanager
-    def _saying(self, said: StoredAs) -> Iterator[None]:
-        """What is stored inside is stored with this."""
+    def _saying(self, said: StoredAs | None) -> Iterator[None]:
+        """What is stored inside is stored with this; None where code of the site runs, which may store other files."""
         token = _said.set(said)
         try:
             yield
@@ -171,7 +171,8 @@ class SavingStorage(Storage):
         from b2router.provided import info_of
 
         content.seek(0)
-        info = info_of(self.profile, name, content)
+        with self._saying(None):
+            info = info_of(self.profile, name, content)
         content.seek(0)
         return info
 

@@ -356,7 +356,7 @@ class B2Storage(VersionedStorage):
             own = self._own_info(name, File(source, name))
             source.seek(0)
         options = self._options(name, declared_type, own or {})
-        with place.metadata.changing(key):
+        with place.metadata.changing(key), self._saying(None):
             stored = objects.upload(
                 place.session,
                 place.bucket,

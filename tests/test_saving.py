@@ -330,6 +330,29 @@ def test_no_frame_of_a_failed_read_holds_the_key(vault: B2Storage, emulator: Emu
     assert repr(key_of("staff", NAME))[2:-1] not in frames
 
 
+class Making(ContentFile):
+    """A content that stores another file while it is read."""
+
+    def chunks(self, chunk_size: int | None = None) -> Any:
+        get_storage("staff").save("inner.csv", ContentFile(b"1"))
+        yield b"2"
+
+
+def make_another(name: str, content: Any) -> dict[str, str]:
+    if not name.startswith("inner"):
+        get_storage("staff").save("inner.csv", ContentFile(b"1"))
+    return {}
+
+
+@pytest.mark.parametrize("by", ["the content", "the callable"])
+def test_what_is_said_of_a_file_is_not_said_of_another_that_is_made_meanwhile(by: str, configure: Configure) -> None:
+    content = Making(b"") if by == "the content" else ContentFile(b"2")
+    configure(staff={} if by == "the content" else {"file_info_from": f"{__name__}.make_another"})
+    get_storage("staff").save_with(NAME, content, content_language="de", file_info={"kind": "bill"})
+    assert told() == {"content-type": "text/csv", "content-language": "de", "x-bz-info-kind": "bill"}
+    assert told("inner.csv") == {"content-type": "text/csv"}
+
+
 @pytest.mark.parametrize("how", ["restore", "copy", "move", "to another naming"])
 def test_a_copy_that_the_site_makes_keeps_type_and_information(how: str, configure: Configure) -> None:
     configure(
