@@ -5,6 +5,7 @@ Reading is `reading`'s. Writing goes to a spool, on disk beyond `SPOOL_BYTES`, a
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable
@@ -67,18 +68,32 @@ class Spool(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go elsewhere."""
-        return self.content.seek(offset, whence)
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._end()}[whence]
+        if base + offset < 0:
+            raise OSError(errno.EINVAL, f"A file has no position {base + offset}.")
+        return self.content.seek(base + offset)
 
     def tell(self) -> int:
         """Bytes from the beginning."""
         return self.content.tell()
 
     def truncate(self, size: int | None = None) -> int:
-        """Shorten what was written so far."""
+        """Shorten what was written so far; or lengthen it, by zeros."""
         self.is_changed = True
         size = self.tell() if size is None else size
         self.content.truncate(size)
+        if self._end() < size:
+            position = self.tell()
+            self.content.seek(size - 1)
+            self.content.write(b"\0")
+            self.content.seek(position)
         return size
+
+    def _end(self) -> int:
+        position = self.content.tell()
+        end = self.content.seek(0, os.SEEK_END)
+        self.content.seek(position)
+        return end
 
     def close(self) -> None:
         """Drop it."""
@@ -190,8 +205,8 @@ def open_file(
         FileExistsError: there is one, with "x".
         ValueError: another mode; B2 cannot change a file in place, so "+" is none, nor write an older version.
     """
-    kind, flags = mode[:1], mode[1:]
-    if kind not in ("r", "w", "x", "a") or flags not in ("", "b", "t"):
+    kind, flags = ("".join(char for char in mode if (char in "rwxa") is is_kind) for is_kind in (True, False))
+    if len(kind) != 1 or flags not in ("", "b", "t"):
         raise ValueError(
             f"A file in B2 cannot be opened with mode {mode!r}: expected r, w, x or a, with b or t. B2 stores whole "
             "files; to change one, read it and write it again."

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from django.core.exceptions import SuspiciousFileOperation
 
+from b2router.errors import InvalidName
 from b2router.names import MAX_SEGMENT_BYTES
 
 __all__ = ["DIGEST_DIGITS", "by_content", "digest_of", "unique"]
@@ -29,6 +30,7 @@ def unique(name: str, max_length: int | None = None) -> str:
         name: as the site wants it; its folder and extension are kept.
         max_length: the most characters that it may have; None for no bound.
     Raises:
+        InvalidName: no file can have this name.
         SuspiciousFileOperation: the name does not fit.
     """
     folder, _, extension = _parts(name)
@@ -44,6 +46,7 @@ def by_content(name: str, digest: str, max_length: int | None = None) -> str:
         digest: hexadecimal, of the content.
         max_length: the most characters that it may have; None for no bound.
     Raises:
+        InvalidName: no file can have this name.
         SuspiciousFileOperation: the name does not fit, however much of its stem is left out.
     """
     folder, stem, extension = _parts(name)
@@ -67,7 +70,10 @@ def digest_of(blocks: Iterable[bytes | str]) -> str:
 
 
 def _parts(name: str) -> tuple[PurePosixPath, str, str]:
-    path = PurePosixPath(name.replace("\\", "/"))
+    name = name.replace("\\", "/")
+    if any(segment in ("", ".", "..") for segment in name.split("/")):  # a path would resolve it
+        raise InvalidName("A file name cannot have an empty, '.' or '..' segment, nor begin or end with '/'.")
+    path = PurePosixPath(name)
     extension = path.suffix if len(path.suffix) <= _MAX_EXTENSION else ""
     return path.parent, path.name.removesuffix(extension), extension
 

@@ -7,16 +7,20 @@ little asks for nothing.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import logging
+import os
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from b2router import operations
 from b2router.b2.download import BLOCK_BYTES, Download
 from b2router.b2.place import Place, PlacedFile, PlacedVersion
+from b2router.b2.session import of_this_process
 from b2router.b2.stored import StoredFile
 from b2router.errors import BackendError, RangeNotSatisfiable, UnexpectedAnswer
 
@@ -54,6 +58,7 @@ class RangedReader(io.RawIOBase):
 
     def __init__(self, place: Place, key: str, version: str | None = None) -> None:
         super().__init__()
+        self._place, self._key, self._process = place, key, os.getpid()
         self._position = 0
         self._kept: deque[tuple[int, memoryview]] = deque()
         self._kept_bytes = 0
@@ -83,7 +88,7 @@ class RangedReader(io.RawIOBase):
         """Go elsewhere; asks B2 for nothing before the next read."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.stored.size_bytes}[whence]
         if base + offset < 0:
-            raise ValueError(f"A file has no position {base + offset}.")
+            raise OSError(errno.EINVAL, f"A file has no position {base + offset}.")  # as on the disk
         self._position = base + offset
         return self._position
 
@@ -144,6 +149,7 @@ class RangedReader(io.RawIOBase):
             return memoryview(b"")
         if (block := self._kept_at_position()) is not None:
             return block
+        self._leave_parent()
         try:
             with operations.within(self._operation):
                 return self._pulled(wanted)
@@ -152,6 +158,15 @@ class RangedReader(io.RawIOBase):
                 self._operation.failed(error)
                 self._operation.status = type(error).__name__
             raise
+
+    def _leave_parent(self) -> None:
+        """After a fork the connections are the parent's: two processes that read one get pieces of what comes."""
+        if self._process == os.getpid():
+            return
+        self._process = os.getpid()
+        self._drop()
+        self._place = replace(self._place, session=of_this_process(self._place.session))
+        self._file = self._place.version(self._key, self.stored.file_id, is_ours=True)
 
     def _kept_at_position(self) -> memoryview | None:
         for start, block in reversed(self._kept):

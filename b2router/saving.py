@@ -4,7 +4,8 @@ the base of `B2Storage`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,9 +87,15 @@ class SavingStorage(Storage):
             expires=expires,
             file_info=dict(file_info or {}),
         )
+        with self._saying(said):
+            return self.save(name, content, max_length)
+
+    @contextmanager
+    def _saying(self, said: StoredAs | None) -> Iterator[None]:
+        """What is stored inside is stored with this; None where code of the site runs, which may store other files."""
         token = _said.set(said)
         try:
-            return self.save(name, content, max_length)
+            yield
         finally:
             _said.reset(token)
 
@@ -164,7 +171,8 @@ class SavingStorage(Storage):
         from b2router.provided import info_of
 
         content.seek(0)
-        info = info_of(self.profile, name, content)
+        with self._saying(None):
+            info = info_of(self.profile, name, content)
         content.seek(0)
         return info
 

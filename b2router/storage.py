@@ -305,14 +305,14 @@ class B2Storage(VersionedStorage):
         from b2router.b2 import budget
         from b2router.files import open_file
 
-        if not mode.startswith("r"):
+        if "r" not in mode:
             self._writable()
 
         def upload(spool: IO[bytes], size_bytes: int) -> None:
             self._upload(name, spool, size_bytes)
 
         place = self._place()
-        verb = "open" if mode[:1] == "r" else "write"
+        verb = "open" if "r" in mode else "write"
         with (
             budget.limited(budget.of_storage_call(place.session.limits)),
             operations.storage_call(self.profile.name, verb, name, is_own=True),
@@ -356,7 +356,7 @@ class B2Storage(VersionedStorage):
             own = self._own_info(name, File(source, name))
             source.seek(0)
         options = self._options(name, declared_type, own or {})
-        with place.metadata.changing(key):
+        with place.metadata.changing(key), self._saying(None):
             stored = objects.upload(
                 place.session,
                 place.bucket,

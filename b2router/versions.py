@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from b2router.b2.reservations import Reservations
     from b2router.b2.stored import StoredFile
     from b2router.b2.versions import FileVersion
+    from b2router.storing import StoredAs
 
 __all__ = ["VersionedStorage"]
 
@@ -61,7 +62,8 @@ class VersionedStorage(SavingStorage):
         place, key = self._place(), self._key(name)
         if version is not None and place.secret_of is not None:  # B2 copies such a file with the keys of both only
             this: Any = self  # the class above has more of `open`
-            with this.open(name, version=version) as file:
+            said = self._as_stored(place.version(key, version).look())
+            with this.open(name, version=version) as file, self._saying(said):
                 this._save(name, file)
             return
         with place.metadata.changing(key):
@@ -121,10 +123,8 @@ class VersionedStorage(SavingStorage):
         is_one_account = place.session is there.session
         is_by_site = not is_one_account or not (place.secret_of is None and there.secret_of is None)
         if is_by_site or target.profile.naming == "content_hash":
-            with self.open(name) as file:
-                content: File[Any] = File(file)
-                content.content_type = found.content_type  # type: ignore[attr-defined]
-                return target.save(new_name, content)
+            with self.open(name) as file, self._saying(self._as_stored(found)):
+                return target.save(new_name, File(file))
         with target._reserving():
             made_name = target.get_available_name(new_name)
             key = target._key(made_name)
@@ -147,6 +147,14 @@ class VersionedStorage(SavingStorage):
         if (target._place().metadata.owner, target._key(made_name)) != (self._place().metadata.owner, self._key(name)):
             self.delete(name)  # else the copy has its place already
         return made_name
+
+    def _as_stored(self, version: StoredFile) -> StoredAs:
+        """Type and information of a version, for a copy by the site; unchecked, because B2 took them once."""
+        from b2router.b2 import versions
+        from b2router.storing import StoredAs
+
+        info = versions.info_of(self._place(), version)
+        return StoredAs.model_construct(content_type=version.content_type, file_info=info)
 
     def _other(self, alias: str) -> VersionedStorage:
         """The storage of another alias."""

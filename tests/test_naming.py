@@ -63,7 +63,7 @@ def test_a_name_that_does_not_fit_is_refused(made: Any) -> None:
         made("folder/name.txt", 30)
 
 
-@given(st.from_regex(r"[a-z/]{1,40}\.[a-z]{1,5}", fullmatch=True), st.integers(40, 100))
+@given(st.from_regex(r"([a-z]{1,8}/){0,4}[a-z]{1,8}\.[a-z]{1,5}", fullmatch=True), st.integers(40, 100))
 def test_names_fit_when_they_can(name: str, max_length: int) -> None:
     try:
         assert len(naming.by_content(name, HELLO, max_length)) <= max_length
@@ -375,3 +375,14 @@ def test_a_profile_that_is_read_only_is_only_read(configure: Configure, emulator
     assert emulator.calls() == {}
     assert isinstance(ReadOnly("x"), PermissionError)
     assert storage.open("a.txt").read() == b"hello"
+
+
+@pytest.mark.parametrize("strategy", ["suffix", "uuid", "content_hash", "overwrite"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/..", "a/../b", "a/./b", "./a", "a//b", "a/", "/a"])
+def test_no_strategy_makes_a_name_of_what_is_none(
+    name: str, strategy: str, configure: Configure, emulator: Emulator
+) -> None:
+    configure(staff={"naming": strategy})
+    with pytest.raises(SuspiciousFileOperation):
+        get_storage("staff").save(name, ContentFile(b"1"))
+    assert emulator.calls() == {}

@@ -263,3 +263,30 @@ def test_reading_on_asks_nothing_but_the_download(storage: B2Storage, emulator: 
     with storage.open("a.bin") as file:
         assert file.read() == content
     assert emulator.calls() == {"b2_authorize_account": 1, "download": 2}
+
+
+def test_a_forked_process_reads_on_for_itself(storage: B2Storage, emulator: Emulator) -> None:
+    """Two processes that read from one connection would each get pieces of what comes, and none would know."""
+    content = os.urandom(8 * MIB)
+    storage.save("a.bin", ContentFile(content))
+    with storage.open("a.bin") as file:
+        file.seek(MIB)
+        for size in (100, 4 * FIRST_BYTES):  # the second goes on, by a download to the end
+            file.read(size)
+        position = file.tell()
+        child = os.fork()
+        if not child:
+            is_right = file.read(MIB) == content[position : position + MIB]
+            file.close()
+            os._exit(0 if is_right else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert file.read() == content[position:]
+
+
+@pytest.mark.parametrize("size", [0, 7])
+def test_what_is_too_short_for_a_zip_is_none(size: int, storage: B2Storage, emulator: Emulator) -> None:
+    """Who looks for the end of an archive goes back so far, and takes an OSError for an answer, as from the disk."""
+    saved(storage, emulator, size)
+    assert not zipfile.is_zipfile(storage.open("a.bin"))
+    with pytest.raises(OSError, match="no position -1"):
+        storage.open("a.bin").seek(-1)

@@ -17,6 +17,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from b2router import B2Storage, checks, get_storage
+from b2router.b2 import versions
 from b2router.b2.download import BLOCK_BYTES
 from b2router.b2.session import Session
 from b2router.emulator import Emulator
@@ -327,6 +328,49 @@ def test_no_frame_of_a_failed_read_holds_the_key(vault: B2Storage, emulator: Emu
     frames = repr([list(frame.frame.f_locals.values()) for frame in caught.traceback[1:]])
     assert b64encode(key_of("staff", NAME)).decode() not in frames
     assert repr(key_of("staff", NAME))[2:-1] not in frames
+
+
+class Making(ContentFile):
+    """A content that stores another file while it is read."""
+
+    def chunks(self, chunk_size: int | None = None) -> Any:
+        get_storage("staff").save("inner.csv", ContentFile(b"1"))
+        yield b"2"
+
+
+def make_another(name: str, content: Any) -> dict[str, str]:
+    if not name.startswith("inner"):
+        get_storage("staff").save("inner.csv", ContentFile(b"1"))
+    return {}
+
+
+@pytest.mark.parametrize("by", ["the content", "the callable"])
+def test_what_is_said_of_a_file_is_not_said_of_another_that_is_made_meanwhile(by: str, configure: Configure) -> None:
+    content = Making(b"") if by == "the content" else ContentFile(b"2")
+    configure(staff={} if by == "the content" else {"file_info_from": f"{__name__}.make_another"})
+    get_storage("staff").save_with(NAME, content, content_language="de", file_info={"kind": "bill"})
+    assert told() == {"content-type": "text/csv", "content-language": "de", "x-bz-info-kind": "bill"}
+    assert told("inner.csv") == {"content-type": "text/csv"}
+
+
+@pytest.mark.parametrize("how", ["restore", "copy", "move", "to another naming"])
+def test_a_copy_that_the_site_makes_keeps_type_and_information(how: str, configure: Configure) -> None:
+    configure(
+        staff={**SSE_C, "naming": "overwrite"} if how != "to another naming" else {"naming": "content_hash"},
+    )
+    storage, name = get_storage("staff"), NAME
+    name = storage.save_with(
+        name, ContentFile(b"1"), content_type="text/x-own", content_disposition="attachment", file_info={"kind": "bill"}
+    )
+    before = storage.versions(name)[0].id
+    if how == "restore":
+        storage.delete(name)
+        storage.restore(name, version=before)
+    else:
+        name = (storage.move if how == "move" else storage.copy)(name, "b/other.txt")
+    stored = versions.info_of(storage._place(), storage._now(name))
+    assert storage._now(name).content_type == "text/x-own"
+    assert stored == {"b2-content-disposition": "attachment", "kind": "bill"}
 
 
 def short_key(profile: str, name: str) -> bytes:

@@ -231,6 +231,33 @@ def test_appending_keeps_what_was_there(storage: B2Storage) -> None:
     assert storage.open("a.txt").read() == b"one,two"
 
 
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_truncating_lengthens_as_on_the_disk(mode: str, storage: B2Storage, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"01")
+    storage.save("a.txt", ContentFile(b"01"))
+    for opened in (open(tmp_path / "a.txt", mode), storage.open("a.txt", mode)):  # noqa: PTH123, SIM115 - side by side
+        with opened as file:
+            file.write(b"ab")
+            assert (file.truncate(9), file.tell()) == (9, 2 if mode == "wb" else 4)
+            with pytest.raises(OSError):
+                file.seek(-1)
+            file.seek(3)
+            file.write(b"z")
+    assert storage.open("a.txt").read() == (tmp_path / "a.txt").read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["br", "tr", "bw", "tw", "bx", "ba"])
+def test_the_letters_of_a_mode_may_stand_in_any_order(mode: str, storage: B2Storage) -> None:
+    storage.save("a.txt", ContentFile(b"1"))
+    name = "b.txt" if "x" in mode else "a.txt"
+    with storage.open(name, mode) as file:
+        if "r" in mode:
+            assert file.read() in (b"1", "1")
+        else:
+            file.write("2" if "t" in mode else b"2")
+    assert storage.open(name).read() == {"r": b"1", "a": b"12"}.get(mode[1], b"2")
+
+
 def test_creating_exclusively(storage: B2Storage) -> None:
     storage.open("a.txt", "xb").close()
     with pytest.raises(FileExistsError):

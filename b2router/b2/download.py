@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -82,6 +83,7 @@ class Download:
         self._is_closed = False
         self._is_streamed = False
         self._limit: budget.Budget | None = None
+        self._process = os.getpid()
         self.on_wrong: Callable[[], None] | None = None
         if not self._left:
             response.drain_conn()  # nothing is left to read: this is how the connection returns to its pool
@@ -131,7 +133,7 @@ class Download:
                 return
             self._is_closed = True
             is_reading = self._is_reading
-        if self._left:
+        if self._left and self._process == os.getpid():  # after a fork, the parent may still read
             with suppress(Urllib3Error, OSError, RuntimeError, ValueError):
                 self._response.shutdown()  # wakes a thread that waits for bytes, and stops B2 sending more
         if not is_reading:  # otherwise the thread that reads closes, once it has woken up

@@ -79,6 +79,7 @@ class Session:
 
     def __init__(self, account: Account, info: AccountInfo = _OWN_MEMORY, limits: Limits = _USUAL_LIMITS) -> None:
         self._account = account
+        self._info = info
         self.limits = limits
         self.circuit = Circuit(limits)
         self.shared = SharedLogin(account, info)
@@ -393,6 +394,11 @@ def for_account(
         with _sessions_lock:
             session = _sessions.setdefault(place, Session(account, info, limits))
     return session
+
+
+def of_this_process(session: Session) -> Session:
+    """The session that a forked process has in place of one of its parent."""
+    return for_account(session._account, "", session._info, session.limits)
 
 
 def close_all() -> None:

@@ -23,7 +23,7 @@ from b2router.b2.place import Place
 from b2router.b2.stored import StoredFile, from_version
 from b2router.errors import NotFound
 
-__all__ = ["FileVersion", "copy_to", "delete_newest", "hold", "list_versions", "purge", "restore", "retain"]
+__all__ = ["FileVersion", "copy_to", "delete_newest", "hold", "info_of", "list_versions", "purge", "restore", "retain"]
 
 COPY_BYTES = 5_000_000_000
 """The most that B2 copies in one call; more is copied in parts. Source: B2 documentation, "b2_copy_file"."""
@@ -136,6 +136,19 @@ def copy_to(
             return from_version(key, bucket.copy(version.file_id, key, **kept))
         kept |= {"source_content_type": version.content_type, "source_file_info": dict(version.info)}
         return from_version(key, bucket.copy(version.file_id, key, length=version.size_bytes, **kept))
+
+
+def info_of(place: Place, version: StoredFile) -> dict[str, str]:
+    """The file information of a version, with what B2 answers as headers of their own; one call.
+
+    Raises:
+        NotFound: the version is gone.
+        BackendError: B2 refused or failed.
+    """
+    session = place.session
+    with session.calling("download", budget.of_storage_call(session.limits)):
+        session.login()
+        return dict(session.api.session.get_file_info_by_id(version.file_id)["fileInfo"])
 
 
 def retain(place: Place, key: str, file_id: str, retention: Retention | None, *, bypass: bool = False) -> None:

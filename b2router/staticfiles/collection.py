@@ -62,6 +62,7 @@ class Collection:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="b2router-static")
         self._under_way: set[Future[None]] = set()
         self._doomed: set[str] = set()
+        self._put: set[str] = set()
         progress.found(len(files))
 
     def has(self, name: str) -> bool:
@@ -83,6 +84,9 @@ class Collection:
             self._doomed.discard(name)
             if there is not None and is_same(there, wanted):
                 return
+            if name in self._put:  # an older content may be under way, and the last that arrives is the file
+                self.wait()
+            self._put.add(name)
             self.files[name] = wanted
             self._progress.wanted()
             if (again := kept(readable)) is None:

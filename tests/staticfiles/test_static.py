@@ -375,3 +375,13 @@ def test_names_with_hashes_that_nobody_keeps_are_a_warning(use: Use) -> None:
     assert ids(deploy=True) == []
     use(cache=[])
     assert ids(deploy=True) == []
+
+
+def test_of_two_contents_of_one_name_the_later_stays(use: Use) -> None:
+    """Uploads run side by side, and a short one overtakes a long one."""
+    storage = use()
+    with storage.collecting():
+        for number in range(8):
+            storage.save("a.txt", ContentFile(b"%d" % number + bytes(0 if number % 2 else 2_000_000)))
+    assert content(storage, "a.txt") == b"7"
+    assert len(storage.versions("a.txt")) == 8
