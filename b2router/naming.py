@@ -15,12 +15,13 @@ from django.core.exceptions import SuspiciousFileOperation
 from b2router.errors import InvalidName
 from b2router.names import MAX_SEGMENT_BYTES
 
-__all__ = ["DIGEST_DIGITS", "by_content", "digest_of", "unique"]
+__all__ = ["DIGEST_DIGITS", "by_content", "digest_of", "root_with_room", "unique"]
 
 DIGEST_DIGITS = 32
 """Of the SHA-256 of a file, in its name: enough that nobody can make another file of the same name."""
 
 _MAX_EXTENSION = 20
+_SUFFIX_BYTES = 8
 
 
 def unique(name: str, max_length: int | None = None) -> str:
@@ -51,14 +52,22 @@ def by_content(name: str, digest: str, max_length: int | None = None) -> str:
     """
     folder, stem, extension = _parts(name)
     digits = digest[:DIGEST_DIGITS]
-    room_bytes = MAX_SEGMENT_BYTES - len(f".{digits}{extension}".encode(errors="replace"))
-    stem = stem[:room_bytes]
-    while len(stem.encode(errors="replace")) > room_bytes:
-        stem = stem[:-1]
+    stem = _cut(stem, MAX_SEGMENT_BYTES - _size_bytes(f".{digits}{extension}"))
     if max_length is not None:
         room = max_length - len(str(folder / f".{digits}{extension}"))
         stem = stem[: max(room, 0)]
     return _fitting(folder, f"{stem}.{digits}" if stem else digits, extension, name, max_length)
+
+
+def root_with_room(root: str, extension: str) -> str:
+    """A name without its extension, cut so that Django's suffix fits behind it: "_" and seven letters.
+
+    Args:
+        root: of the name that is taken, with its folder.
+        extension: what follows the suffix.
+    """
+    folder, slash, stem = root.rpartition("/")
+    return f"{folder}{slash}{_cut(stem, MAX_SEGMENT_BYTES - _SUFFIX_BYTES - _size_bytes(extension))}"
 
 
 def digest_of(blocks: Iterable[bytes | str]) -> str:
@@ -67,6 +76,18 @@ def digest_of(blocks: Iterable[bytes | str]) -> str:
     for block in blocks:
         found.update(block.encode() if isinstance(block, str) else block)
     return found.hexdigest()
+
+
+def _size_bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
+
+
+def _cut(stem: str, room_bytes: int) -> str:
+    """The beginning of a stem that has room, whole characters."""
+    stem = stem[: max(room_bytes, 0)]
+    while _size_bytes(stem) > room_bytes and stem:
+        stem = stem[:-1]
+    return stem
 
 
 def _parts(name: str) -> tuple[PurePosixPath, str, str]:

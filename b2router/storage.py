@@ -94,7 +94,7 @@ class B2Storage(VersionedStorage):
         """The next name to try; where names are used again, the same, which `max_length` may shorten."""
         if self.profile.naming == "overwrite":
             return f"{file_root}{file_ext}"
-        return super().get_alternative_name(file_root, file_ext)
+        return super().get_alternative_name(naming.root_with_room(file_root, file_ext), file_ext)
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         """Whether a new file can have this name. During `save`, nobody else is told so before it is done.

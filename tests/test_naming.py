@@ -80,6 +80,14 @@ def test_a_stem_that_is_too_long_for_b2_is_cut(letter: str) -> None:
     assert len(made.encode()) > 200
 
 
+def test_a_long_name_that_is_taken_gets_a_suffix_all_the_same(configure: Configure) -> None:
+    storage = get_storage("staff")
+    wanted = f"folder/{'x' * 246}.txt"
+    first, second = (storage.save(wanted, ContentFile(b"x")) for _ in range(2))
+    assert first == wanted
+    assert re.fullmatch(r"folder/x{238}_[a-zA-Z0-9]{7}\.txt", second)
+
+
 def test_an_extension_that_is_none_is_part_of_the_stem() -> None:
     assert naming.by_content("v1." + "x" * 40, HELLO) == f"v1.{'x' * 40}.{HELLO}"
 

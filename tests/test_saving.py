@@ -485,5 +485,5 @@ def test_locks_that_cannot_be_set_are_refused(locked: Configure, configure: Conf
             act()
     configure(staff={})  # a bucket without file lock
     storage.save(NAME, io.BytesIO(b"1"))
-    with pytest.raises(BackendError):
+    with pytest.raises(BackendError, match=r"B2 did not do .*bucket_missing_file_lock"):
         storage.set_legal_hold(NAME, True)

@@ -145,6 +145,8 @@ FAULTS: dict[type[Exception], type[B2RouterError]] = {
 }
 """First match wins."""
 
+_CODE = re.compile(r"[a-z_]{1,40}")
+
 _ADVICE = {
     NotFound: "B2 has no such file.",
     RangeNotSatisfiable: "The file has no byte of this range.",
@@ -296,6 +298,8 @@ def _ours(error: Exception) -> B2RouterError:
     kind = next(ours for theirs, ours in FAULTS.items() if isinstance(error, theirs))
     if isinstance(error, b2.UnknownError) and str(error.args[:1]).startswith("('403 "):
         kind = CapExceeded  # b2sdk does not know every spelling of a cap
+    if isinstance(error, b2.BadRequest) and _CODE.fullmatch(str(getattr(error, "code", ""))):
+        return _made(kind, f"{type(error).__name__}, {error.code}", None)
     wait_s = getattr(error, "wait_s", None) or getattr(error, "retry_after_seconds", None)
     return _made(kind, getattr(error, "what", "") or type(error).__name__, wait_s)
 
@@ -317,4 +321,4 @@ def _said(body: bytes) -> str | None:
 
 def _code(body: bytes) -> str:
     code = _said(body) or ""
-    return code if re.fullmatch(r"[a-z_]{1,40}", code) else ""
+    return code if _CODE.fullmatch(code) else ""

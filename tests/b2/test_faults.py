@@ -71,6 +71,8 @@ def test_an_error_that_is_invented_tomorrow_becomes_one_of_ours() -> None:
         pytest.param(b2.TransactionCapExceeded(), CapExceeded, id="transaction cap"),
         pytest.param(b2.UnknownError("403 download_cap_exceeded x"), CapExceeded, id="cap that b2sdk does not know"),
         pytest.param(b2.UnknownError("418 x x"), UnexpectedAnswer, id="a status that B2 does not use"),
+        pytest.param(b2.BadRequest("x", "bucket_missing_file_lock"), BackendError, id="an unknown code"),
+        pytest.param(b2.UnknownError(), UnexpectedAnswer, id="nothing"),
         pytest.param(b2.ServiceError("x"), Unavailable, id="service"),
         pytest.param(b2.B2ConnectionError("x"), Unavailable, id="connection"),
         pytest.param(b2.B2RequestTimeout("x"), Unavailable, id="timeout"),
