@@ -9,6 +9,7 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.management.base import CommandError
 
@@ -33,6 +34,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--round-trip", action="store_true", help="save a small file for each profile, read it in every way, delete it"
     )
+    parser.add_argument(
+        "--site",
+        metavar="URL",
+        help="where the site answers, such as https://www.acme.example: read the files of --round-trip there, too",
+    )
     parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
 
 
@@ -42,17 +48,22 @@ def run(options: Mapping[str, Any]) -> str:
     Args:
         options: of `add_arguments`.
     Raises:
-        CommandError: there is no such profile.
+        CommandError: there is no such profile; or the options do not go together.
         Failed: with the same text, when something does not work.
     """
-    found = list(_findings(options["profile"], with_files=options["round_trip"]))
+    site = options["site"]
+    if site is not None and not options["round_trip"]:
+        raise CommandError("Found --site without --round-trip, which makes the files that are read there.")
+    if site is not None and not (urlsplit(site).hostname and urlsplit(site).scheme in ("http", "https")):
+        raise CommandError(f"Found --site {site}, expected an address such as https://www.acme.example.")
+    found = list(_findings(options["profile"], site, with_files=options["round_trip"]))
     text = _json(found) if options["as_json"] else _text(found)
     if any(finding.verdict == "fail" for finding in found):
         raise Failed(text)
     return text
 
 
-def _findings(wanted: list[str] | None, *, with_files: bool) -> Iterator[Finding]:
+def _findings(wanted: list[str] | None, site: str | None, *, with_files: bool) -> Iterator[Finding]:
     router = current_router()
     for name in wanted or ():
         if name not in router.aliases:
@@ -71,7 +82,7 @@ def _findings(wanted: list[str] | None, *, with_files: bool) -> Iterator[Finding
         for profile in users:
             yield from examinations.of_bucket(router, profile)
             if with_files:
-                yield from examinations.of_files(router, profile)
+                yield from examinations.of_files(router, profile, site)
 
 
 def _json(found: list[Finding]) -> str:

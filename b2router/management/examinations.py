@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urljoin
 
 from django.core.files.base import ContentFile
 
@@ -129,8 +130,14 @@ def of_bucket(router: Router, profile: BucketProfile) -> Iterator[Finding]:
         yield Finding("ok", what, f"it is there, and {kind}.")
 
 
-def of_files(router: Router, profile: BucketProfile) -> Iterator[Finding]:
-    """Whether a small file is saved, read by ranges, found at its public address, and deleted."""
+def of_files(router: Router, profile: BucketProfile, site: str | None) -> Iterator[Finding]:
+    """Whether a small file is saved, read by ranges, found at its public address, or on the route, and deleted.
+
+    Args:
+        router: in force.
+        profile: whose file it is.
+        site: where the site answers, such as "https://www.acme.example"; None to leave the route out.
+    """
     what = f"profile {profile.name}: "
     if profile.read_only:
         yield Finding("ok", f"{what}round trip", "left out, because the profile is read_only.")
@@ -145,11 +152,15 @@ def of_files(router: Router, profile: BucketProfile) -> Iterator[Finding]:
         verdict: Verdict = "ok" if is_same else "fail"
         said = "saved, and read back by range." if is_same else "other bytes came back than were saved."
         yield Finding(verdict, f"{what}round trip", said)
+        answers: Iterator[probes.Answer] = iter(())
         if profile.has_public_addresses:
-            yield from (
-                Finding(verdict, f"{what}{aspect}", found, fix)
-                for verdict, aspect, found, fix in probes.of_address(storage.url(name), content)
-            )
+            answers = probes.of_address(storage.url(name), content)
+        elif site is not None and profile.route is not None and profile.owner is not None:
+            yield Finding("ok", f"{what}route", "left out, because only files that a row names are found there.")
+        elif site is not None and profile.route is not None:
+            path = storage.url(name) if profile.is_public else storage.share_url(name, expires_in=300)
+            answers = probes.of_address(urljoin(site, path), content, probes.ROUTE)
+        yield from (Finding(verdict, f"{what}{aspect}", found, fix) for verdict, aspect, found, fix in answers)
     except B2RouterError as error:
         yield Finding("fail", f"{what}round trip", str(error), "Compare the key's rights with what the profile does.")
     finally:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.core.wsgi import get_wsgi_application
 
 from b2router.b2 import wire
 from b2router.emulator import Emulator
 from tests.conftest import Configure
+from tests.impostor import Impostor
 
 ENOUGH = ["listBuckets", "readFiles", "writeFiles", "deleteFiles", "listFiles"]
 
@@ -37,6 +43,22 @@ def narrow(configure: Configure, emulator: Emulator, settings: Any) -> Emulator:
     settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "application_key_id": key_id, "application_key": key}
     emulator.reset_counts()
     return emulator
+
+
+class Quiet(WSGIRequestHandler):
+    """Writes no line for each request."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    """Where the test project answers, in a thread of this process."""
+    with make_server("127.0.0.1", 0, get_wsgi_application(), handler_class=Quiet) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_what_works_is_said_to_work(narrow: Emulator) -> None:
@@ -89,6 +111,52 @@ def test_a_public_address_is_asked_for_parts_too(narrow: Emulator, configure: Co
         "profile public: ranges": "ok",
         "profile public: 304": "warn",  # B2 itself has no ETag
     }
+
+
+def test_the_routes_of_a_running_site_are_asked(narrow: Emulator, site: str, settings: Any) -> None:
+    """By links, so that every permission is passed; a redirect leads to B2, which has no ETag for a native address."""
+    config = settings.BACKBLAZE_CONFIG
+    talks = {
+        "bucket": "acme-shared",
+        "location": "t/",
+        "route": "talks/",
+        "permission": "staff",
+        "delivery": {"mode": "redirect"},
+    }
+    owned = {**talks, "location": "own/", "route": "own/", "owner": "project.Invoice.pdf"}
+    settings.BACKBLAZE_CONFIG = {**config, "profiles": {**config["profiles"], "talks": talks, "owned": owned}}
+    code, found = examined("--round-trip", f"--site={site}")
+    asked = {what.removeprefix("profile "): verdict for what, (verdict, _) in found.items() if "route" in what}
+    every = {
+        f"{profile}: route{aspect}": "ok"
+        for profile in ("public", "logged_in", "staff", "talks")
+        for aspect in ("", ", ranges", ", 304")
+    }
+    assert (code, asked) == (0, {**every, "owned: route": "ok"})
+
+
+@pytest.mark.parametrize("answer", [404, 200])
+def test_a_site_that_is_another_one(narrow: Emulator, answer: int) -> None:
+    with closing(Impostor()) as elsewhere:
+        elsewhere.script = lambda request: elsewhere.http(answer, b"<html>")
+        code, found = examined("--round-trip", "--profile=staff", f"--site={elsewhere.url}")
+    assert (code, found["profile staff: route"][0]) == (1, "fail")
+    assert "b2router.urls" in found["profile staff: route"][1]
+
+
+def test_a_site_that_does_not_answer(narrow: Emulator) -> None:
+    code, found = examined("--round-trip", "--profile=staff", "--site=http://127.0.0.1:9")
+    assert (code, found["profile staff: route"][0]) == (1, "fail")
+    assert "--site" in found["profile staff: route"][1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(["--site=https://x.example"], "without --round-trip"), (["--round-trip", "--site=x.example"], "an address such")],
+)
+def test_a_site_that_makes_no_sense(configure: Configure, words: list[str], says: str) -> None:
+    with pytest.raises(CommandError, match=says):
+        examined(*words)
 
 
 def test_an_address_that_leads_elsewhere(narrow: Emulator, settings: Any) -> None:
