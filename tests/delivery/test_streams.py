@@ -210,6 +210,9 @@ def test_a_stream_holds_no_connection_of_the_database(two_streams: None, monkeyp
         User.objects.exists()  # as who may read is decided
         return Client().get("/b2/big.bin")
 
+    def end() -> None:
+        BaseDatabaseWrapper.close(connections["default"])  # a database in memory ignores it, unless it is told so
+
     async def serve() -> tuple[list[bool], bytes]:
         async with ThreadSensitiveContext():  # as Django's handler does for each request
             answer = await sync_to_async(view)()
@@ -219,6 +222,7 @@ def test_a_stream_holds_no_connection_of_the_database(two_streams: None, monkeyp
             so_far = list(closed)
             rest = [block async for block in blocks]
             answer.close()
+            await sync_to_async(end)()
             return so_far, b"".join([first, *rest])
 
     assert asyncio.run(serve()) == ([True], b"x" * 500_000)
