@@ -132,21 +132,22 @@ def tests(session: nox.Session, django: str) -> None:
     # Coverage once, on the interpreter that is always there; a selection of tests has no total worth judging.
     home = session.python == HOME_PYTHON
     measured = home and not session.posargs
-    runner = ["-m", "coverage", "run", "-m", "pytest"] if measured else ["-m", "pytest"]
+    plain = ["-m", "pytest"]
+    runner = ["-m", "coverage", "run", *plain] if measured else plain
     if measured:
         session.run("coverage", "erase", silent=True)
     # Fast tests wait more than they compute, so four run side by side; the slow ones start whole servers, so it is two.
     # The emulator knows no Django, and is tried on one Python only.
     fast, slow = "not browser and not slow", "not browser and not deployment and slow"
     if session.posargs:
-        runs = [["-m", "not browser and not deployment" if home else fast, *session.posargs]]
+        runs = [[*runner, "-m", "not browser and not deployment" if home else fast, *session.posargs]]
     else:
         side_by_side = ["--dist", "loadfile", "-n"]
-        runs = [[*side_by_side, "4", "-m", fast, *([] if home else ["--ignore", "tests/emulator"])]]
-        if home:
-            runs.append([*side_by_side, "2", "-m", slow])
-    for options in runs:
-        session.run("python", *DEPRECATIONS_ARE_ERRORS, *runner, *options)
+        runs = [[*runner, *side_by_side, "4", "-m", fast, *([] if home else ["--ignore", "tests/emulator"])]]
+        if home:  # without coverage, which would be measured in every process of every server
+            runs.append([*plain, *side_by_side, "2", "-m", slow])
+    for command in runs:
+        session.run("python", *DEPRECATIONS_ARE_ERRORS, *command)
     if measured:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
