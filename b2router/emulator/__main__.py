@@ -6,10 +6,10 @@ import argparse
 import ipaddress
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from queue import SimpleQueue
 
 from b2router.emulator.database import FolderInUse
 from b2router.emulator.meter import CallRecord
@@ -43,15 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         emulator.start()
     except (OSError, ValueError, FolderInUse) as error:
         return _failed(str(error))
-    stop = threading.Event()
-    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    # No Event: the signal may come while this very thread holds the Event's lock.
+    stop: SimpleQueue[None] = SimpleQueue()
+    former = {number: signal.signal(number, lambda *_: stop.put(None)) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         if not options.quiet:
             emulator.watch(_print_call)
         print(_welcome(emulator, options.data), flush=True)
         if not _is_loopback(options.host):
             print(f"Warning: other machines reach {options.host}; this is no production server.", flush=True)
-        stop.wait()
+        stop.get()
     finally:
         emulator.stop()
         for number, handler in former.items():
