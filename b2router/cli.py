@@ -118,8 +118,8 @@ def _schema(options: argparse.Namespace) -> int:
         return 0
     try:
         if not options.check:
-            file.write_text(published)
-        elif not file.exists() or file.read_text() != published:
+            file.write_text(published, encoding="utf-8")
+        elif not file.exists() or file.read_text(encoding="utf-8") != published:
             print(f"{file} is not the current schema; write it with: b2router schema -o {file}", file=sys.stderr)
             return 1
     except (OSError, UnicodeError) as error:

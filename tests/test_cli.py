@@ -76,3 +76,14 @@ def test_the_emulator_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert re.search(r"http://127\.0\.0\.1:\d+", text)
     for name in ("BACKBLAZE_REALM", "BACKBLAZE_APPLICATION_KEY_ID", "BACKBLAZE_APPLICATION_KEY"):
         assert name in text
+
+
+def test_the_schema_is_written_in_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    """RFC 8259, 8.1: JSON between systems is UTF-8."""
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "b2router", "schema", "-o", str(tmp_path / "b2router.json")]
+    for words in ([], ["--check"]):
+        done = subprocess.run([*command, *words], cwd=ROOT, env=plain, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+    published = ROOT / "schemas" / "b2router-1.schema.json"
+    assert (tmp_path / "b2router.json").read_bytes() == published.read_bytes()
