@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -28,6 +29,7 @@ def registry(configure: Configure) -> Iterator[Any]:
     """A registry of this test's own."""
     from b2router import prometheus
 
+    gc.collect()  # files that an earlier test has not closed
     own = client.CollectorRegistry()
     prometheus.connect(own)
     yield own

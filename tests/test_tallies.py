@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -29,6 +30,7 @@ LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 def _own_cache(settings: Any, request: pytest.FixtureRequest) -> Iterator[None]:
     """A cache of this test's own, and nothing counted."""
     settings.CACHES = {"default": {"BACKEND": LOCMEM, "LOCATION": request.node.nodeid}}
+    gc.collect()  # files that an earlier test has not closed
     tallies.begin_anew()
     yield
     tallies.begin_anew()
