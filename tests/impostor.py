@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 Answer = Callable[[bytes], bytes | Iterable[bytes]]
+
+
+class Reset(Exception):
+    """Raised by an answer that comes in pieces: the connection is reset."""
 
 
 class Impostor:
@@ -28,6 +35,7 @@ class Impostor:
     ) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
+        self.has_reset = threading.Event()
         self.script: Answer = lambda request: self.http(404)
         self._tls = tls
         self._pause_s = pause_s
@@ -76,9 +84,14 @@ class Impostor:
                 if isinstance(answer, bytes):
                     client.sendall(answer)
                     return
-                for piece in answer:
-                    client.sendall(piece)
-                    time.sleep(self._pause_s)
+                try:
+                    for piece in answer:
+                        client.sendall(piece)
+                        time.sleep(self._pause_s)
+                except Reset:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    client.close()
+                    self.has_reset.set()
 
     def _read(self, client: socket.socket) -> bytes:
         request = client.recv(65536)
@@ -125,3 +138,24 @@ def download_headers(**changes: str | None) -> dict[str, Any]:
         "X_Bz_Upload_Timestamp": "1500000000000",
         **changes,
     }
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate of localhost that nobody has signed; its key lies beside it."""
+    path = folder / "cert.pem"
+    made = subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out", path),
+        ],
+        capture_output=True,
+    )
+    assert made.returncode == 0, made.stderr
+    return path
+
+
+def proven_by(path: Path) -> ssl.SSLContext:
+    """How a server with this certificate speaks TLS."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(path, path.with_name("key.pem"))
+    return context

@@ -13,20 +13,28 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import threading
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util import wait_for_read
 from urllib3.util.connection import allowed_gai_family
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 __all__ = ["Adapter", "applied_to", "streamed"]
+
+DESK_BYTES = 512 * 1024
+"""The most that one read gives; each thread that streams keeps so much."""
+
+_SMALL_BYTES = 64 * 1024
 
 SEND_TIMEOUT_S = 30.0
 """For one block of an upload. It is generous, because the system takes blocks in gulps when the way is slow."""
@@ -50,10 +58,12 @@ class _Wait(io.RawIOBase):
         self._ends_at = None if timeout_s is None else time.monotonic() + timeout_s
         self._is_first = True
         self._each_s: float | None = None
+        self.may_be_ahead = False
+        """Whether the buffer before it may hold bytes that nobody has asked for yet."""
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """As http.client asks a socket for what it reads from."""
-        return io.BufferedReader(self)
+        return _Reader(self)
 
     def be_patient(self, timeout_s: float) -> None:
         """From now on the limit is one for each read."""
@@ -73,6 +83,7 @@ class _Wait(io.RawIOBase):
             self._sock.settimeout(self._each_s)
             self._each_s = None
         self._is_first = False
+        self.may_be_ahead = True
         return cast("int | None", self._raw.readinto(buffer))
 
     def fileno(self) -> int:
@@ -81,6 +92,48 @@ class _Wait(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+
+class _Reader(io.BufferedReader):
+    """Gives large blocks: what has come, in one block that takes no more memory than that.
+
+    TLS gives 16 KiB at a time, and a block each would cost more than it brings. And an allocator that gets large blocks
+    back cut short finds no room for the next whole one between them: a worker grew by megabytes with every thread.
+    """
+
+    def __init__(self, wait: _Wait) -> None:
+        super().__init__(wait)
+        self._wait = wait
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """What has come, at most so much; waits only if that is nothing."""
+        if size <= _SMALL_BYTES:
+            return super().read1(size)
+        desk, wait = _of_thread.desk[:size], self._wait
+        if wait.may_be_ahead:
+            first = super().read1(io.DEFAULT_BUFFER_SIZE)
+            count = len(first)
+            desk[:count] = first
+        else:
+            count = wait.readinto(desk) or 0
+        with suppress(OSError):  # what has come is given out first, the next read hears of it
+            while 0 < count < len(desk) and wait_for_read(wait, timeout=0):  # type: ignore[arg-type]  # has fileno()
+                more = wait.readinto(desk[count:])
+                if not more:
+                    break
+                count += more
+        wait.may_be_ahead = False
+        return bytes(desk[:count])
+
+
+class _Desk(threading.local):
+    """Where a thread puts the bytes of a large block together."""
+
+    def __init__(self) -> None:
+        self.desk = memoryview(bytearray(DESK_BYTES))
+
+
+_of_thread = _Desk()
 
 
 class _Connection(HTTPConnection):

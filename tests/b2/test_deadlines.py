@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -20,7 +23,7 @@ from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
 from b2router.config import Account, Limits
 from b2router.errors import Unavailable
-from tests.impostor import Impostor, download_headers, login
+from tests.impostor import Impostor, Reset, certificate, download_headers, header, login, proven_by
 
 getaddrinfo = socket.getaddrinfo
 
@@ -128,6 +131,70 @@ def test_a_body_that_stops_getting_on_is_given_up(server: Impostor, session: Ses
     download = open_download(session, "acme-x", "k")
     with pytest.raises(Unavailable):
         list(download)
+
+
+# Blocks: what has come, and no waiting for more
+
+CONTENT = random.Random(7).randbytes(200_000)
+CAME = 40_000
+
+
+@pytest.fixture(params=["clear", "tls"])
+def sent(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Impostor, Session]]:
+    """A server that is logged in at, in clear and by TLS."""
+    path = certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    server = Impostor(tls=proven_by(path) if request.param == "tls" else None, pause_s=0)
+    session = session_on(server.url)
+    server.script = lambda request: server.http(200, login(server))
+    session.login()
+    yield server, session
+    session.close()
+    server.close()
+
+
+def test_a_block_is_all_that_has_come(sent: tuple[Impostor, Session]) -> None:
+    """TLS gives out 16 KiB at a time, however much there is."""
+    (server, session), has_come, goes_on = sent, Event(), Event()
+    answer = server.http(200, CONTENT, **download_headers())
+    head = len(answer) - len(CONTENT)
+
+    def in_two(request: bytes) -> Iterator[bytes]:
+        yield answer[: head + CAME]
+        has_come.set()
+        assert goes_on.wait(WINDOW_S)
+        yield answer[head + CAME :]
+
+    server.script = in_two
+    download = open_download(session, "acme-x", "k")
+    assert has_come.wait(WINDOW_S)
+    blocks = [next(download)]
+    assert blocks == [CONTENT[:CAME]]
+    goes_on.set()
+    assert b"".join([*blocks, *download]) == CONTENT
+
+
+def test_what_has_come_is_not_lost_with_the_connection(sent: tuple[Impostor, Session]) -> None:
+    """It is not asked for again."""
+    server, session = sent
+    answer = server.http(200, CONTENT, **download_headers())
+    head = len(answer) - len(CONTENT)
+
+    def breaks_off(request: bytes) -> Iterator[bytes]:
+        if first := header(request, "Range").removeprefix("bytes=").removesuffix(f"-{len(CONTENT) - 1}"):
+            place = f"bytes {first}-{len(CONTENT) - 1}/{len(CONTENT)}"
+            yield server.http(206, CONTENT[int(first) :], Content_Range=place, **download_headers())
+            return
+        yield answer[: head + CAME]
+        raise Reset
+
+    server.script = breaks_off
+    download = open_download(session, "acme-x", "k")
+    assert server.has_reset.wait(WINDOW_S)
+    assert b"".join(download) == CONTENT
+    assert server.asked(f"Range: bytes={CAME}-".encode()) == 1
 
 
 # Hosts that take no connection

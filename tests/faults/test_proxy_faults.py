@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +17,7 @@ from b2router.b2.session import close_all
 from b2router.emulator import Emulator
 from tests.conftest import Configure
 from tests.faults.rows import CAPS, LASTING, PASSING, WAITS
-from tests.impostor import Impostor, download_headers, login
+from tests.impostor import Impostor, certificate, download_headers, login, proven_by
 
 pytestmark = pytest.mark.django_db
 
@@ -314,18 +312,7 @@ def test_headers_that_nobody_asked_for_go_nowhere(impostor: Impostor) -> None:
 
 @pytest.fixture(scope="module")
 def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    folder: Path = tmp_path_factory.mktemp("tls")
-    made = subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"),
-        ],
-        capture_output=True,
-    )
-    assert made.returncode == 0, made.stderr
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context
+    return proven_by(certificate(tmp_path_factory.mktemp("tls")))
 
 
 def test_a_host_that_cannot_prove_who_it_is_gets_nothing(
