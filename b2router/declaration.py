@@ -14,6 +14,7 @@ from b2router.errors import ConfigError, Problem
 from b2router.inheritance import EXTENDS, inherit
 from b2router.layers import Layer, Written, merge, written
 from b2router.problems import explain
+from b2router.remainder import further_problems
 
 __all__ = ["SCHEMA_KEY", "build", "environment", "resolve", "validate"]
 
@@ -82,7 +83,7 @@ def validate(root: Written, problems: list[Problem]) -> BackblazeConfig:
     try:
         config = BackblazeConfig.model_validate(root.plain())
     except ValidationError as error:
-        problems = [*problems, *explain(error, root)]
+        problems = [*problems, *explain(error, root), *further_problems(root, error)]
     else:
         if not problems:
             return config

@@ -16,7 +16,7 @@ from b2router import seed
 from b2router.declaration import build
 from b2router.errors import ConfigError, Problem
 from b2router.layers import Layer
-from b2router.router import isolation_problems
+from b2router.leaks import isolation_problems
 from b2router.seed_options import shape, snake
 
 __all__ = ["FORMS", "Imported", "imported"]

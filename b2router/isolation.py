@@ -1,6 +1,6 @@
 """Proves from the configuration alone that no file is reachable through a looser rule than its own; pure.
 
-Asked by `router` before anything is served and by `checks`. Two profiles are compared when their files can be the
+Asked by `leaks` before anything is served, and by `checks`. Two profiles are compared when their files can be the
 same objects of the same bucket. The proof is a truth table over everything that their permissions mention, with a
 third value for predicates that cannot decide: a visitor for whom the reaching profile says yes and the owning profile
 does not is a leak. What cannot be proved counts as one.

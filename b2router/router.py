@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from b2router.b2.place import Place
     from b2router.b2.session import Session
     from b2router.config import BackblazeConfig, BucketProfile
-    from b2router.isolation import Leak
     from b2router.origins import Value
 
-__all__ = ["Router", "Target", "current_router", "current_values", "isolation_problems", "reload"]
+__all__ = ["Router", "Target", "current_router", "current_values", "reload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,8 @@ class Router:
     """
 
     def __init__(self, config: BackblazeConfig) -> None:
+        from b2router.leaks import isolation_problems
+
         if problems := isolation_problems(config):
             raise ConfigError(*problems)
         self.config = config
@@ -129,28 +130,6 @@ class Router:
         if route is None:
             raise KeyError(target.profile)
         return route + target.name
-
-
-def isolation_problems(config: BackblazeConfig) -> list[Problem]:
-    """What the isolation proof found, as problems of the configuration."""
-    from b2router import isolation
-
-    return [
-        Problem(
-            "leak",
-            f"profiles.{leak.profile}",
-            f"{leak}.",
-            f"Give '{leak.profile}' and '{leak.through}' {_apart(leak)}, or make '{leak.through}' at least as strict.",
-        )
-        for leak in isolation.leaks(config)
-    ]
-
-
-def _apart(leak: Leak) -> str:
-    if leak.is_by_address:
-        return "addresses of their own at the CDN (by base_url, path or the secret that signs)"
-    opens_all = " (a public address opens its whole bucket)" if "://" in leak.address else ""
-    return f"a bucket each, or locations that do not contain each other{opens_all}"
 
 
 _lock = threading.Lock()

@@ -16,7 +16,7 @@ from b2router.documents import Document, Position, Unparsable
 from b2router.environments import ENVIRONMENT, ENVIRONMENTS
 from b2router.errors import ConfigError, Problem
 from b2router.layers import Layer, Path, Written
-from b2router.router import isolation_problems
+from b2router.leaks import isolation_problems
 
 __all__ = ["Finding", "Verdict", "judge"]
 

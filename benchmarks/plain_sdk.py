@@ -130,8 +130,8 @@ def _storage(bucket: Bucket, medium: Path, large_file: Path) -> Sample:
         storages.CPU.key: found[large.UP_CPU.key],
         **{metric.key: saved[large.UP_SPEED.key] for metric in storages.LARGE_SPEEDS.values()},
         **{metric.key: saved[large.UP_MEMORY.key] for metric in storages.LARGE_MEMORIES.values()},
-        storages.READ_SPEED.key: downloaded[large.DOWN_SPEED.key],
-        storages.READ_MEMORY.key: downloaded[large.DOWN_MEMORY.key],
+        **{metric.key: downloaded[large.DOWN_SPEED.key] for metric in storages.READ_SPEEDS.values()},
+        **{metric.key: downloaded[large.DOWN_MEMORY.key] for metric in storages.READ_MEMORIES.values()},
     }
 
 

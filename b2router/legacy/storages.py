@@ -20,7 +20,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from b2router import names, seed, seed_options
 from b2router.errors import ConfigError, NotFound, Problem
-from b2router.router import Router, current_router, isolation_problems
+from b2router.leaks import isolation_problems
+from b2router.router import Router, current_router
 from b2router.storage import B2Storage
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,12 +49,24 @@ def _save(storage: Storage, source: str, path: Path) -> Found:
         return _measured(lambda: storage.save(f"uploads/{source}-{secrets.token_hex(8)}.bin", content))
 
 
-def _read(storage: Storage, name: str) -> Found:
+def _read_chunks(storage: Storage, name: str) -> Found:
     """The whole file, as a view would pass it on."""
+    return _read(storage, name, lambda file: file.chunks())
 
+
+def _read_blocks(storage: Storage, name: str) -> Found:
+    """As `shutil.copyfileobj` does."""
+    return _read(storage, name, lambda file: iter(lambda: file.read(1024 * 1024), b""))
+
+
+def _read_whole(storage: Storage, name: str) -> Found:
+    return _read(storage, name, lambda file: [file.read()])
+
+
+def _read(storage: Storage, name: str, blocks_of: Callable[[File[Any]], Iterable[bytes]]) -> Found:
     def read() -> None:
         with storage.open(name) as file:
-            size_bytes = sum(len(chunk) for chunk in file.chunks())
+            size_bytes = sum(len(block) for block in blocks_of(file))
         if size_bytes != int(os.environ["BENCH_LARGE_BYTES"]):
             raise OSError(f"The file was read as {size_bytes} bytes.")
 
@@ -168,7 +180,9 @@ _SOURCES: dict[str, Callable[[Path], AbstractContextManager[File[Any]]]] = {
     "generator": _generator,
 }
 _TASKS: dict[str, Callable[[Storage, str], Found]] = {
-    "read": _read,
+    "read_chunks": _read_chunks,
+    "read_blocks": _read_blocks,
+    "read_whole": _read_whole,
     "read_head": _read_head,
     "save_new": _save_new,
     "ask_after_save": _ask_after_save,
