@@ -104,8 +104,11 @@ class Terminal:
 
 
 def _take_terminal() -> None:
-    """Make the pseudo-terminal the controlling one, so that Ctrl-C reaches what runs in its foreground."""
+    """Make the pseudo-terminal the controlling one, so that Ctrl-C reaches what runs in its foreground; and end by it,
+    as after a login. Whoever runs the tests in the background of a script has left word to ignore it."""
     import fcntl
     import termios
 
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
