@@ -1,6 +1,7 @@
 """`manage.py b2router doctor`: goes online and looks whether what is declared works; called by the command.
 
-It reads, and changes nothing; with `--round-trip` it saves, reads and deletes a small file for each profile.
+It changes nothing, and asks public addresses, and the site, for a part of a file that is stored already; with
+`--round-trip` it saves, reads and deletes a small file for each profile.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--site",
         metavar="URL",
-        help="where the site answers, such as https://www.acme.example: read the files of --round-trip there, too",
+        help="where the site answers, such as https://www.acme.example: ask for a file on each profile's route",
     )
     parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
 
@@ -48,12 +49,10 @@ def run(options: Mapping[str, Any]) -> str:
     Args:
         options: of `add_arguments`.
     Raises:
-        CommandError: there is no such profile; or the options do not go together.
+        CommandError: there is no such profile, or the site has no such address.
         Failed: with the same text, when something does not work.
     """
     site = options["site"]
-    if site is not None and not options["round_trip"]:
-        raise CommandError("Found --site without --round-trip, which makes the files that are read there.")
     if site is not None and not (urlsplit(site).hostname and urlsplit(site).scheme in ("http", "https")):
         raise CommandError(f"Found --site {site}, expected an address such as https://www.acme.example.")
     found = list(_findings(options["profile"], site, with_files=options["round_trip"]))
@@ -81,8 +80,8 @@ def _findings(wanted: list[str] | None, site: str | None, *, with_files: bool) -
             continue
         for profile in users:
             yield from examinations.of_bucket(router, profile)
-            if with_files:
-                yield from examinations.of_files(router, profile, site)
+            look = examinations.of_files if with_files else examinations.of_addresses
+            yield from look(profile, site)
 
 
 def _json(found: list[Finding]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 import requests
 
-__all__ = ["ADDRESS", "ROUTE", "Way", "of_address"]
+__all__ = ["ADDRESS", "ROUTE", "Way", "of_address", "of_missing", "of_stored"]
 
 TIMEOUT_S = 10
 
@@ -62,26 +62,91 @@ def of_address(address: str, content: bytes, way: Way = ADDRESS) -> Iterator[Ans
     Yields:
         Verdict, what was looked at, what was found, and what to do.
     """
-    ask = partial(requests.get, address, timeout=TIMEOUT_S, allow_redirects=way is ROUTE)
-    what = "" if way is ADDRESS else f"{way.name}, "
+    ask = partial(_asked, address, way, len(content) + 1)
     try:
-        whole, part = ask(), ask(headers={"Range": "bytes=0-99"})
-        etag = whole.headers.get("ETag")
-        same = None if etag is None else ask(headers={"If-None-Match": etag})
+        whole = ask()
+        part = ask(Range="bytes=0-99")
+        same = _asked_again(ask, whole)
     except requests.RequestException as error:
-        yield "fail", way.name, f"it cannot be reached ({type(error).__name__}).", way.unreachable
+        yield _unreachable(way, error)
         return
-    if (whole.status_code, whole.content) != (200, content):
-        yield "fail", way.name, f"{whole.status_code}, and not the file that was saved.", way.other
+    if (whole.status, whole.body) != (200, content):
+        yield "fail", way.name, f"{whole.status}, and not the file that was saved.", way.other
         return
     yield "ok", way.name, "it gives the file.", ""
-    if (part.status_code, part.content) == (206, content[:100]):
+    yield from _judged(way, part, content[:100], same)
+
+
+def of_stored(address: str, beginning: bytes, way: Way = ADDRESS) -> Iterator[Answer]:
+    """The same of a file that is there already, whatever its length: no more is fetched than its beginning.
+
+    Args:
+        beginning: the first bytes of the file, at least one.
+    """
+    ask = partial(_asked, address, way, len(beginning))
+    try:
+        part = ask(Range=f"bytes=0-{len(beginning) - 1}")
+        same = _asked_again(ask, part)
+    except requests.RequestException as error:
+        yield _unreachable(way, error)
+        return
+    if part.status not in (200, 206) or part.body != beginning:
+        yield "fail", way.name, f"{part.status}, and not the file that is stored.", way.other
+        return
+    yield "ok", way.name, "it gives a file that is stored.", ""
+    yield from _judged(way, part, beginning, same)
+
+
+def of_missing(address: str, way: Way = ADDRESS) -> Iterator[Answer]:
+    """Whether somebody answers there, who has no such file."""
+    try:
+        found = _asked(address, way, 0)
+    except requests.RequestException as error:
+        yield _unreachable(way, error)
+        return
+    if 400 <= found.status < 500:
+        yield "ok", way.name, f"it answers, {found.status} for a file that is not there.", ""
+    else:
+        yield "fail", way.name, f"{found.status} for a file that is not there.", way.other
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    status: int
+    body: bytes
+    etag: str | None
+
+
+def _asked(address: str, way: Way, most_bytes: int, **headers: str) -> _Answered:
+    """What comes, of the body no more than so many bytes."""
+    given = {"Accept-Encoding": "identity", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    with requests.get(address, headers=given, timeout=TIMEOUT_S, allow_redirects=way is ROUTE, stream=True) as response:
+        body = b""
+        for block in response.iter_content(1024):
+            body += block
+            if len(body) >= most_bytes:
+                break
+        return _Answered(response.status_code, body[:most_bytes], response.headers.get("ETag"))
+
+
+def _asked_again(ask: Callable[..., _Answered], before: _Answered) -> _Answered | None:
+    """The same, if it has changed; None when nobody could tell, because there was no ETag."""
+    return None if before.etag is None else ask(If_None_Match=before.etag)
+
+
+def _unreachable(way: Way, error: requests.RequestException) -> Answer:
+    return "fail", way.name, f"it cannot be reached ({type(error).__name__}).", way.unreachable
+
+
+def _judged(way: Way, part: _Answered, expected: bytes, same: _Answered | None) -> Iterator[Answer]:
+    what = "" if way is ADDRESS else f"{way.name}, "
+    if (part.status, part.body) == (206, expected):
         yield "ok", f"{what}ranges", "206, and the bytes that were asked for.", ""
     else:
-        yield "warn", f"{what}ranges", f"{part.status_code} for a range: videos cannot be wound.", way.ranges
+        yield "warn", f"{what}ranges", f"{part.status} for a range: videos cannot be wound.", way.ranges
     if same is None:
         yield "warn", f"{what}304", "there is no ETag, so browsers fetch the file again.", way.etag
-    elif same.status_code == 304:
+    elif same.status == 304:
         yield "ok", f"{what}304", "a file that has not changed is not sent again.", ""
     else:
-        yield "warn", f"{what}304", f"{same.status_code} for a file that has not changed.", way.conditions
+        yield "warn", f"{what}304", f"{same.status} for a file that has not changed.", way.conditions

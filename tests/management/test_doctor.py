@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from io import StringIO
 from types import SimpleNamespace
@@ -13,9 +14,11 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from django.core.wsgi import get_wsgi_application
 
+from b2router import get_storage
 from b2router.b2 import wire
 from b2router.emulator import Emulator
 from tests.conftest import Configure
@@ -90,8 +93,6 @@ def test_without_the_checks_a_broken_configuration_ends_the_command(settings: An
 def test_a_file_goes_there_and_back(narrow: Emulator) -> None:
     code, found = examined("--round-trip", "--profile=staff")
     assert (code, found["profile staff: round trip"][0]) == (0, "ok")
-    from b2router import get_storage
-
     assert get_storage("staff").listdir("") == ([], []), "and nothing is left"
 
 
@@ -150,13 +151,140 @@ def test_a_site_that_does_not_answer(narrow: Emulator) -> None:
     assert "--site" in found["profile staff: route"][1]
 
 
+def test_a_site_that_makes_no_sense(configure: Configure) -> None:
+    with pytest.raises(CommandError, match="an address such"):
+        examined("--site=x.example")
+
+
+# What is stored already
+
+CONTENT = random.Random(3).randbytes(3_000_000)
+READING = {"b2_authorize_account", "b2_list_buckets", "b2_list_file_names", "download", "head"}
+
+
+@pytest.fixture
+def public_at(narrow: Emulator, settings: Any) -> Callable[[str], Emulator]:
+    """One profile, whose files are found at an address."""
+
+    def declare(base_url: str) -> Emulator:
+        delivery = {"mode": "cdn", "base_url": base_url}
+        public = {"bucket": "acme-public", "location": "media/", "permission": "public", "delivery": delivery}
+        settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "profiles": {"public": public}}
+        return narrow
+
+    return declare
+
+
+def stored(emulator: Emulator, alias: str = "public", name: str = "a/b/clip.mp4") -> None:
+    get_storage(alias).save(name, ContentFile(CONTENT))
+    emulator.reset_counts()
+
+
+def test_a_stored_file_is_asked_for_at_its_public_address(
+    public_at: Callable[[str], Emulator], narrow: Emulator
+) -> None:
+    stored(public_at(f"{narrow.url}/file/acme-public/"))
+    code, found = examined()
+    assert code == 0
+    assert {what: verdict for what, (verdict, _) in found.items() if "public: " in what} == {
+        "profile public: bucket acme-public": "ok",
+        "profile public: address": "ok",
+        "profile public: ranges": "ok",
+        "profile public: 304": "warn",  # B2 itself has no ETag
+    }
+    assert set(narrow.calls()) <= READING, "it only reads"
+    assert narrow.bytes_out() < 200_000, "no more than the beginning"
+
+
+def test_without_a_file_it_is_asked_who_answers(public_at: Callable[[str], Emulator], narrow: Emulator) -> None:
+    public_at(f"{narrow.url}/file/acme-public/")
+    code, found = examined()
+    assert (code, found["profile public: address"]) == (0, ("ok", "it answers, 404 for a file that is not there. "))
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_cdn_that_cannot_be_reached(public_at: Callable[[str], Emulator], is_stored: bool) -> None:
+    emulator = public_at("http://127.0.0.1:9/")
+    if is_stored:
+        stored(emulator)
+    code, found = examined()
+    assert (code, found["profile public: address"][0]) == (1, "fail")
+    assert "it cannot be reached (ConnectionError). Look at base_url" in found["profile public: address"][1]
+
+
 @pytest.mark.parametrize(
-    ("words", "says"),
-    [(["--site=https://x.example"], "without --round-trip"), (["--round-trip", "--site=x.example"], "an address such")],
+    ("status", "body", "is_stored", "expected"),
+    [
+        (200, CONTENT, True, {"address": "ok", "ranges": "warn", "304": "warn"}),
+        (200, b"<html>", True, {"address": "fail"}),
+        (404, b"", True, {"address": "fail"}),
+        (206, CONTENT[1:101], True, {"address": "fail"}),
+        (200, b"<html>", False, {"address": "fail"}),
+        (503, b"", False, {"address": "fail"}),
+        (401, b"", False, {"address": "ok"}),
+    ],
 )
-def test_a_site_that_makes_no_sense(configure: Configure, words: list[str], says: str) -> None:
-    with pytest.raises(CommandError, match=says):
-        examined(*words)
+def test_what_a_cdn_may_answer(
+    status: int, body: bytes, is_stored: bool, expected: dict[str, str], public_at: Callable[[str], Emulator]
+) -> None:
+    with closing(Impostor()) as cdn:
+        cdn.script = lambda request: cdn.http(status, body, ETag='"v"')
+        emulator = public_at(cdn.url)
+        if is_stored:
+            stored(emulator)
+        _, found = examined()
+    assert {
+        what.removeprefix("profile public: "): verdict for what, (verdict, _) in found.items() if "public: " in what
+    } == {"bucket acme-public": "ok", **expected}
+
+
+def test_a_signed_address_is_asked_too(narrow: Emulator, settings: Any) -> None:
+    with closing(Impostor()) as cdn:
+        signing = {"scheme": "bunny", "secret": "canary-signing-key"}
+        delivery = {"mode": "cdn", "base_url": cdn.url, "signing": signing}
+        staff = {"bucket": "acme-staff", "route": "b2s/", "permission": "staff", "delivery": delivery}
+        settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "profiles": {"staff": staff}}
+        stored(narrow, "staff")
+        cdn.script = lambda request: cdn.http(206 if b"range: bytes=0-99" in request.lower() else 304, CONTENT[:100])
+        code, found = examined()
+        assert (code, found["profile staff: address"][0], found["profile staff: ranges"][0]) == (0, "ok", "ok")
+        assert cdn.asked(b"/a/b/clip.mp4?token=") == len(cdn.requests) > 0
+    assert "canary" not in str(found)
+
+
+def test_a_key_that_may_not_list_is_enough(
+    public_at: Callable[[str], Emulator], narrow: Emulator, settings: Any
+) -> None:
+    public_at(f"{narrow.url}/file/acme-public/")
+    key_id, key = narrow.create_key(["listBuckets", "readFiles", "writeFiles"])
+    settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "application_key_id": key_id, "application_key": key}
+    code, found = examined()
+    assert (code, found["profile public: address"][0]) == (0, "ok")
+
+
+def test_the_routes_are_asked_for_what_is_stored(narrow: Emulator, site: str) -> None:
+    for alias in ("public", "staff"):
+        stored(narrow, alias)
+    code, found = examined(f"--site={site}")
+    asked = {what.removeprefix("profile "): verdict for what, (verdict, _) in found.items() if "route" in what}
+    ways = {
+        f"{profile}: route{aspect}": "ok" for profile in ("public", "staff") for aspect in ("", ", ranges", ", 304")
+    }
+    assert (code, asked) == (0, {**ways, "logged_in: route": "ok"})
+    assert set(narrow.calls()) <= READING, "it only reads"
+
+
+def test_of_a_profile_that_is_only_read_what_is_stored_is_asked(
+    public_at: Callable[[str], Emulator], narrow: Emulator, settings: Any
+) -> None:
+    stored(public_at(f"{narrow.url}/file/acme-public/"))
+    config = settings.BACKBLAZE_CONFIG
+    public = {**config["profiles"]["public"], "read_only": True}
+    settings.BACKBLAZE_CONFIG = {**config, "profiles": {"public": public}}
+    code, found = examined("--round-trip")
+    assert (code, found["profile public: address"][0]) == (0, "ok")
+    assert "read_only" in found["profile public: round trip"][1]
+    assert set(narrow.calls()) <= READING
 
 
 def test_an_address_that_leads_elsewhere(narrow: Emulator, settings: Any) -> None:
