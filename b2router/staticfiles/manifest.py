@@ -54,6 +54,7 @@ class B2ManifestStaticStorage(ManifestFilesMixin, B2StaticStorage):  # type: ign
         self._manifest: tuple[dict[str, str], str] | None = None
         self._is_built = False
         self._sources: Mapping[str, tuple[Any, str]] | None = None
+        self._earlier: dict[str, str] | None = None
         self._made: dict[str, Content] = {}
         super().__init__(alias, threads=threads, manifest_storage=manifest_storage)
         self._manifest = None
@@ -121,7 +122,7 @@ class B2ManifestStaticStorage(ManifestFilesMixin, B2StaticStorage):  # type: ign
             try:
                 yield from super().post_process(paths, dry_run=dry_run, **options)
             finally:
-                self._sources, self._made = None, {}
+                self._sources, self._earlier, self._made = None, None, {}
 
     def save_manifest(self) -> None:
         """Upload what was made, and then the manifest, as one new version of it.
@@ -147,7 +148,8 @@ class B2ManifestStaticStorage(ManifestFilesMixin, B2StaticStorage):  # type: ign
             run.wait()
 
     def hashed_name(self, name: str, content: File[Any] | None = None, filename: str | None = None) -> str:
-        """The name with the hash of the content. During `post_process` that is the content of the source.
+        """The name with the hash of the content. During `post_process` that is the content of the source; a file that
+        is no source this time keeps the name that the last manifest has for it, as long as B2 has the file.
 
         Raises:
             ValueError: there is no such file.
@@ -161,6 +163,12 @@ class B2ManifestStaticStorage(ManifestFilesMixin, B2StaticStorage):  # type: ign
                 return str(super().hashed_name(name, local, filename))
         if any(other.startswith(f"{wanted}/") for other in self._sources):
             return name
+        if self._earlier is None:
+            is_there = self.manifest_storage is not self or super().exists(self.manifest_name)
+            self._earlier = self.load_manifest()[0] if is_there else {}
+        earlier = self._earlier.get(self.hash_key(wanted))
+        if earlier is not None and super().exists(earlier):  # left out this time, but collected before
+            return urlsplit(name)._replace(path=earlier).geturl()
         raise ValueError(f"The file '{wanted}' could not be found with {self!r}.")
 
     def exists(self, name: names.Name) -> bool:
