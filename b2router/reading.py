@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from b2router import operations
 from b2router.b2.download import BLOCK_BYTES, Download
 from b2router.b2.place import Place, PlacedFile, PlacedVersion
-from b2router.b2.session import of_this_process
+from b2router.b2.sessions import of_this_process
 from b2router.b2.stored import StoredFile
 from b2router.errors import BackendError, RangeNotSatisfiable, UnexpectedAnswer
 

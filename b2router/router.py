@@ -82,7 +82,7 @@ class Router:
         Raises:
             ConfigError: the profile's account has no application key.
         """
-        from b2router.b2.session import era  # loads b2sdk, hence with the first file
+        from b2router.b2.sessions import era  # loads b2sdk, hence with the first file
 
         kept = self._places.get(profile.name)
         if kept is not None and kept[0] is era() and kept[1] is profile:
@@ -108,7 +108,7 @@ class Router:
         Raises:
             ConfigError: the profile's account has no application key.
         """
-        from b2router.b2.session import for_account
+        from b2router.b2.sessions import for_account
 
         config = self.config
         return for_account(self._accounts[profile.account], profile.account, config.account_info, config.limits)

@@ -15,7 +15,7 @@ import pytest
 from django.core.cache import caches
 from django.test import override_settings
 
-from b2router.b2.session import close_all
+from b2router.b2.sessions import close_all
 from b2router.config import Account, BackblazeConfig, BucketProfile, CacheAccountInfo, DirectDelivery
 from b2router.emulator import Emulator
 from b2router.router import current_router, reload

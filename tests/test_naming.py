@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from b2router import get_storage, names, naming
 from b2router.b2 import host_locks
 from b2router.b2.reservations import Reservations
-from b2router.b2.session import close_all
+from b2router.b2.sessions import close_all
 from b2router.b2.shelves import CacheShelf
 from b2router.emulator import Emulator
 from b2router.errors import ReadOnly, Refused, Unavailable

@@ -25,7 +25,7 @@ from django.http import HttpRequest
 from django.test import override_settings
 
 from b2router import get_storage
-from b2router.b2.session import close_all
+from b2router.b2.sessions import close_all
 from b2router.emulator import Emulator, exchange
 from tests import services
 from tests.conftest import BUCKETS

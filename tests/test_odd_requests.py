@@ -17,7 +17,7 @@ import pytest
 from django.test import override_settings
 
 from b2router import get_storage
-from b2router.b2.session import close_all
+from b2router.b2.sessions import close_all
 from b2router.emulator import Emulator
 from tests.conftest import BUCKETS, PROFILES
 from tests.servers import Server, serving

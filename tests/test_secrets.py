@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import include, path
 
 from b2router import get_storage, router
-from b2router.b2.session import close_all
+from b2router.b2.sessions import close_all
 from b2router.emulator import Emulator
 from b2router.router import current_router
 from tests.conftest import BUCKETS, Configure

@@ -22,7 +22,7 @@ from django.core.management import call_command
 from django.utils.functional import empty
 
 from b2router import get_storage
-from b2router.b2.session import close_all
+from b2router.b2.sessions import close_all
 from b2router.emulator import Emulator
 from tests.conftest import Configure, forget
 from tests.emulator.wire import Wire

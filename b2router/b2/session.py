@@ -1,14 +1,13 @@
 """One application key's connection with B2, for a process: logs in on first use, unless another process has, and again
 when B2 says so.
 
-`for_account` is what `download` and `objects` begin with. Bytes of files use connection pools of our own; all the rest
-goes through b2sdk's `B2Api`, which shares the same login.
+Kept by `sessions`; `download` and `objects` begin with one. Bytes of files use connection pools of our own; all the
+rest goes through b2sdk's `B2Api`, which shares the same login.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -23,11 +22,11 @@ from b2router.b2 import budget, faults, wire
 from b2router.b2.account_info import Authorisation, SharedLogin, due_at
 from b2router.b2.addresses import Hosts
 from b2router.b2.circuit import Circuit, Kind
-from b2router.config import Account, Limits, MemoryAccountInfo, missing_key
-from b2router.errors import B2RouterError, BackendError, ConfigError, Refused
+from b2router.config import Account, Limits, MemoryAccountInfo
+from b2router.errors import B2RouterError, BackendError, Refused
 from b2router.sharing import AccountInfo
 
-__all__ = ["Login", "Session", "close_all", "era", "for_account"]
+__all__ = ["OWN_MEMORY", "USUAL_LIMITS", "Login", "Session"]
 
 logger = logging.getLogger("b2router.b2")
 
@@ -37,8 +36,8 @@ REFUSED_PAUSE_S = 30.0
 RENEWAL_PAUSE_S = 60.0
 """When an early renewal fails, the token that still works is used for so long before another is tried."""
 
-_OWN_MEMORY = MemoryAccountInfo(kind="memory")
-_USUAL_LIMITS = Limits()
+OWN_MEMORY = MemoryAccountInfo(kind="memory")
+USUAL_LIMITS = Limits()
 
 
 class Login:
@@ -77,7 +76,7 @@ class Session:
         limits: how patient to be with B2.
     """
 
-    def __init__(self, account: Account, info: AccountInfo = _OWN_MEMORY, limits: Limits = _USUAL_LIMITS) -> None:
+    def __init__(self, account: Account, info: AccountInfo = OWN_MEMORY, limits: Limits = USUAL_LIMITS) -> None:
         self._account = account
         self._info = info
         self.limits = limits
@@ -113,6 +112,11 @@ class Session:
     def account(self) -> Account:
         """The application key of this session and its realm."""
         return self._account
+
+    @property
+    def info(self) -> AccountInfo:
+        """Where its login is shared."""
+        return self._info
 
     @property
     def skew_s(self) -> float:
@@ -351,62 +355,3 @@ class _InContext:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
-
-
-_Place = tuple[int, Account, AccountInfo, Limits]
-_sessions: dict[_Place, Session] = {}
-_sessions_lock = threading.Lock()
-_era = object()
-
-
-def era() -> object:
-    """Something that is another after a fork and after `close_all`: what was built on sessions is to be built anew."""
-    return _era
-
-
-def _begin_anew_after_fork() -> None:
-    """Another thread may have held the lock; and sockets that two processes share mix their answers."""
-    global _sessions_lock, _era
-    _sessions_lock, _era = threading.Lock(), object()
-    _sessions.clear()
-
-
-os.register_at_fork(after_in_child=_begin_anew_after_fork)
-
-
-def for_account(
-    account: Account | None, name: str, info: AccountInfo = _OWN_MEMORY, limits: Limits = _USUAL_LIMITS
-) -> Session:
-    """The session of an account in this process; a forked process gets its own.
-
-    Args:
-        account: as the configuration gives it; None when its key is missing.
-        name: the account's name, for the error.
-        info: where its login is shared with other processes.
-        limits: how patient to be with B2.
-    Raises:
-        ConfigError: the account has no key.
-    """
-    if account is None:
-        raise ConfigError(missing_key(name))
-    place = (os.getpid(), account, info, limits)
-    if (session := _sessions.get(place)) is None:
-        with _sessions_lock:
-            session = _sessions.setdefault(place, Session(account, info, limits))
-    return session
-
-
-def of_this_process(session: Session) -> Session:
-    """The session that a forked process has in place of one of its parent."""
-    return for_account(session._account, "", session._info, session.limits)
-
-
-def close_all() -> None:
-    """Forget the sessions of this process and close their connections: the next use logs in again."""
-    global _era
-    with _sessions_lock:
-        sessions = list(_sessions.values())
-        _sessions.clear()
-        _era = object()
-    for session in sessions:
-        session.close()

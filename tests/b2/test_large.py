@@ -15,7 +15,8 @@ from b2router.b2 import large, uploads
 from b2router.b2.contents import OnDisk
 from b2router.b2.download import open_download
 from b2router.b2.options import UploadOptions
-from b2router.b2.session import Session, for_account
+from b2router.b2.session import Session
+from b2router.b2.sessions import for_account
 from b2router.config import Limits, Upload
 from b2router.emulator import Emulator
 from b2router.errors import BackendError, CapExceeded, Unavailable

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from b2router.b2 import budget
-from b2router.b2.session import Session, close_all, for_account
+from b2router.b2.session import Session
+from b2router.b2.sessions import close_all, for_account
 from b2router.b2.wire import check_address
 from b2router.config import Account
 from b2router.emulator import Emulator

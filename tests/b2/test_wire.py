@@ -18,7 +18,8 @@ import urllib3
 from b2router.b2 import budget, objects, wire
 from b2router.b2.download import open_download, stat
 from b2router.b2.options import UploadOptions
-from b2router.b2.session import Session, for_account
+from b2router.b2.session import Session
+from b2router.b2.sessions import for_account
 from b2router.config import Account, Limits
 from b2router.emulator import Emulator
 from b2router.errors import BackendError, Refused, Unavailable, UnexpectedAnswer
@@ -213,7 +214,7 @@ def test_bytes_that_leave_give_an_upload_its_time_again_and_no_try() -> None:
 
 def test_a_forked_process_begins_anew(emulator: Emulator) -> None:
     """Even when another thread held the locks at that moment."""
-    from b2router.b2 import session as sessions
+    from b2router.b2 import sessions
 
     first = for_account(account(emulator), "default")
     first.login()

@@ -21,7 +21,7 @@ from django.test import Client
 
 from b2router import get_storage
 from b2router.b2 import tokens
-from b2router.b2.session import close_all
+from b2router.b2.sessions import close_all
 from b2router.delivery import redirect
 from b2router.emulator import Emulator
 from b2router.errors import BackendError

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from b2router import get_storage
-from b2router.b2.session import close_all
+from b2router.b2.sessions import close_all
 from b2router.emulator import Emulator
 from tests.conftest import Configure
 from tests.faults.rows import CAPS, LASTING, PASSING, WAITS

@@ -10,7 +10,7 @@ import pytest
 from django.core.files.base import ContentFile, File
 
 from b2router import get_storage
-from b2router.b2.session import close_all
+from b2router.b2.sessions import close_all
 from b2router.emulator import Emulator
 from b2router.errors import (
     BackendError,
