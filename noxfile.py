@@ -253,9 +253,7 @@ def schema(session: nox.Session) -> None:
     install(session, "--editable", ".[yaml]", *group("schema"))
     published = SCHEMA.relative_to(ROOT)
     session.run("b2router", "schema", "-o", str(published), *session.posargs)
-    session.run("python", "docs/reference.py", *session.posargs)
-    session.run("python", "docs/broken.py", *session.posargs)
-    session.run("python", "docs/architecture.py", *session.posargs)
+    session.run("python", "docs/generate.py", *session.posargs)
     examples = sorted(path for path in (ROOT / "examples/deployment").iterdir() if path.suffix != ".md")
     files = [str(path.relative_to(ROOT)) for path in examples]
     session.run("b2router", "validate", *files)

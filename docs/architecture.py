@@ -1,8 +1,4 @@
-#!/usr/bin/env python3
-"""Draws docs/images/architecture.svg from the import contract in pyproject.toml; `--check` only compares.
-
-    python3 noxfile.py schema               schema, settings reference and picture
-    python3 noxfile.py schema -- --check    say whether they are current
+"""Draws docs/images/architecture.svg from the import contract in pyproject.toml. Called by `generate`.
 
 The picture is plain SVG, so that code-hosting sites, the built manual and a browser without a network show it.
 """
@@ -11,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 import tomllib
 from dataclasses import dataclass
 from html import escape
@@ -146,18 +141,3 @@ def _short(purpose: str) -> str:
 
 def _width(boxes: list[tuple[str, str, str, float]]) -> float:
     return sum(width + ROOM_GAP for *_, width in boxes) - ROOM_GAP
-
-
-def main(words: list[str]) -> int:
-    """Write the picture, or compare it."""
-    made = picture()
-    if "--check" not in words:
-        PICTURE.write_text(made)
-    elif not PICTURE.exists() or PICTURE.read_text() != made:
-        print(f"{PICTURE.name} is not current; run: python3 noxfile.py schema", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

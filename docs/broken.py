@@ -1,16 +1,11 @@
-#!/usr/bin/env python3
-"""Writes docs/broken-configurations.md: loads each broken configuration, and notes what is printed; `--check` only
-compares.
-
-python3 noxfile.py schema               this page, and what is made from the models
-python3 noxfile.py schema -- --check    say whether they are current
+"""What docs/broken-configurations.md says: loads each broken configuration, and notes what is printed. Called by
+`generate`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from django.conf import settings
 from django.core.checks import run_checks
 from django.test import override_settings
 from django.urls import include, path
@@ -292,25 +286,3 @@ def _written(broken: Broken) -> Iterator[str]:
 def _lines(lines: Iterator[str] | list[str]) -> str:
     """Code in a cell of a table, where a bar would be a border."""
     return "<br>".join(f"`{line}`".replace("|", "\\|") for line in lines if line)
-
-
-def main(words: list[str]) -> int:
-    """Write the page, or compare it."""
-    import django
-
-    settings.configure(
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "b2router"],
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    )
-    django.setup()
-    made = page()
-    if "--check" not in words:
-        PAGE.write_text(made)
-    elif not PAGE.exists() or PAGE.read_text() != made:
-        print(f"{PAGE.name} is not current; run: python3 noxfile.py schema", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

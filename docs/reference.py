@@ -1,14 +1,8 @@
-#!/usr/bin/env python3
-"""Writes docs/reference.md from the published schema, so from the models; `--check` only compares.
-
-python3 noxfile.py schema               schema and page, both
-python3 noxfile.py schema -- --check    say whether they are current
-"""
+"""What docs/reference.md says, from the published schema, so from the models. Called by `generate`."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,18 +104,3 @@ def _values(one: dict[str, Any]) -> str:
         return f"{'whole number' if kind == 'integer' else 'number'}{bounds}"
     names = {"string": "text", "boolean": "`true`, `false`", "array": "list", "object": "object"}
     return names.get(kind if isinstance(kind, str) else "string", "text")
-
-
-def main(words: list[str]) -> int:
-    """Write the page, or compare it."""
-    made = page()
-    if "--check" not in words:
-        PAGE.write_text(made)
-    elif not PAGE.exists() or PAGE.read_text() != made:
-        print(f"{PAGE.name} is not current; run: python3 noxfile.py schema", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
