@@ -57,12 +57,14 @@ MEASUREMENTS = (
     Measurement(small.NAME, small.METRICS, small.SmallFiles),
     Measurement(large.DOWNLOAD, large.DOWN_METRICS, large.Download),
     Measurement(large.UPLOAD, large.UP_METRICS, large.Upload),
+    Measurement(large.TLS, large.TLS_METRICS, large.TlsDownload),
     Measurement(paths.NAME, paths.METRICS, paths.SmallFiles),
     Measurement(storages.NAME, storages.METRICS, None),
 )
 METRICS = tuple(metric for measurement in MEASUREMENTS for metric in measurement.metrics)
 TABLES = {
-    "Performance": tuple(metric for metric in METRICS if metric not in (*paths.METRICS, *storages.METRICS)),
+    "Performance": (*small.METRICS, *large.DOWN_METRICS, *large.UP_METRICS),
+    "Performance, B2 over TLS": large.TLS_METRICS,
     "Storages": storages.METRICS,
     "Ways to a file": paths.METRICS,
 }
@@ -97,11 +99,14 @@ def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Conten
         for subject, site in sites.items():
             if subject != STORAGES:  # it serves nothing
                 yield Contender(Who(subject, server), partial(_open_site, site, server), ALL)
+    for server in SERVERS if OURS in sites else ():
+        yield Contender(Who(OURS, server), partial(_open_tls_site, sites[OURS], server), {large.TLS})
     has_nginx = servers.nginx() is not None
     if OURS in subjects and has_nginx:
         yield Contender(Who(ACCEL, ""), _open_accel, DOWN)
     if NGINX in subjects and has_nginx:
         yield Contender(Who(NGINX, ""), _open_nginx, DOWN)
+        yield Contender(Who(NGINX, ""), _open_tls_nginx, {large.TLS})
     if SDK in subjects:
         yield Contender(Who(SDK, ""), _open_sdk, ALL | {paths.NAME, storages.NAME})
     for subject, site in sites.items():
@@ -115,6 +120,18 @@ def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Conten
 @contextmanager
 def _open_site(site: Site, server: str, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
     with servers.run_site(stage, site, server, workers=stage.plan.workers) as running:
+        yield _probe(measurement, running, stage)
+
+
+@contextmanager
+def _open_tls_site(site: Site, server: str, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
+    with servers.run_tls(stage) as tls, _open_site(replace(site, tls=tls), server, stage, measurement) as probe:
+        yield probe
+
+
+@contextmanager
+def _open_tls_nginx(stage: Stage, measurement: Measurement) -> Iterator[Probe]:
+    with servers.run_tls(stage) as tls, servers.run_nginx(stage, tls) as running:
         yield _probe(measurement, running, stage)
 
 

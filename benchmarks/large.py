@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from benchmarks import load, transfers, usage
 from benchmarks.figures import Metric, Sample
 from benchmarks.servers import Running
 from benchmarks.stage import LARGE, MIB, SMALL, SMALL_BYTES, Stage
 
-DOWNLOAD, UPLOAD = "download", "upload"
+DOWNLOAD, UPLOAD, TLS = "download", "upload", "tls"
 FIRST_BYTE = Metric("download_first_byte_ms", "large download: first byte after", "ms", False, "median")
 DOWN_SPEED = Metric("download_mb_per_s", "large download: speed", "MB/s", more_is_better=True)
 DOWN_CPU = Metric("download_cpu_s_per_gib", "large download: server CPU", "s/GiB", more_is_better=False)
@@ -15,25 +18,38 @@ DOWN_MEMORY = Metric("download_memory_mib", "large download: worker's peak growt
 UP_SPEED = Metric("upload_mb_per_s", "large upload and save: speed", "MB/s", more_is_better=True)
 UP_CPU = Metric("upload_cpu_s_per_gib", "large upload and save: server CPU", "s/GiB", more_is_better=False)
 UP_MEMORY = Metric("upload_memory_mib", "large upload and save: worker's peak growth", "MiB", False, "worst")
+TLS_METRICS = tuple(
+    replace(metric, key=f"tls_{metric.key}") for metric in (FIRST_BYTE, DOWN_SPEED, DOWN_CPU, DOWN_MEMORY)
+)
 DOWN_METRICS = (FIRST_BYTE, DOWN_SPEED, DOWN_CPU, DOWN_MEMORY)
 UP_METRICS = (UP_SPEED, UP_CPU, UP_MEMORY)
 WARM_UP_S = 1.0
 
 
 class Download:
-    """The large file, read by one client at a time."""
+    """The large file, read by one client at a time.
 
-    def __init__(self, server: Running, stage: Stage) -> None:
+    Args:
+        server: which answers.
+        stage: what it asks.
+        metrics: the lines for first byte, speed, CPU and memory.
+    """
+
+    def __init__(self, server: Running, stage: Stage, metrics: tuple[Metric, ...] = DOWN_METRICS) -> None:
         self._server = server
         self._meter = Meter(server, stage)
+        self._metrics = metrics
 
     def sample(self, number: int) -> Sample:
         """Download it once."""
         server = self._server
         self._meter.begin()
         timing = transfers.download(server.address, server.files + LARGE, self._meter.size_bytes)
-        found = self._meter.end(timing, DOWN_SPEED, DOWN_CPU, DOWN_MEMORY)
-        return {FIRST_BYTE.key: 1000 * timing.first_byte_s, **found}
+        first_byte, speed, cpu, memory = self._metrics
+        return {first_byte.key: 1000 * timing.first_byte_s, **self._meter.end(timing, speed, cpu, memory)}
+
+
+TlsDownload = partial(Download, metrics=TLS_METRICS)
 
 
 class Upload:

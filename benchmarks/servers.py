@@ -40,6 +40,19 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Where the emulator speaks TLS, and the certificate by which it is known there."""
+
+    address: Address
+    certificate: Path
+
+    @property
+    def realm(self) -> str:
+        """The address of this B2."""
+        return f"https://localhost:{self.address.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A Django site and the interpreter that has its package."""
 
@@ -47,6 +60,7 @@ class Site:
     python: Path
     needs_cache_table: bool = False
     key: tuple[str, str] | None = None  # id and secret of its application key; None for the master key
+    tls: Tls | None = None  # how it reaches B2; None: in clear
 
 
 @contextmanager
@@ -77,10 +91,11 @@ def environment_of(stage: Stage, site: Site, folder: Path) -> dict[str, str]:
         DJANGO_SETTINGS_MODULE=site.settings,
         PYTHONPATH=os.pathsep.join([str(SITES), str(ROOT)] if is_ours else [str(SITES)]),
         BENCH_STATE=str(folder),
-        BENCH_REALM=stage.emulator.url,
+        BENCH_REALM=stage.emulator.url if site.tls is None else site.tls.realm,
         BENCH_KEY_ID=key_id,
         BENCH_KEY=key,
         BENCH_LARGE_BYTES=str(stage.plan.large_bytes),
+        **({} if site.tls is None else {"REQUESTS_CA_BUNDLE": str(site.tls.certificate)}),
     )
 
 
@@ -106,16 +121,61 @@ def nginx() -> Path | None:
 
 
 @contextmanager
-def run_nginx(stage: Stage) -> Iterator[Running]:
+def run_nginx(stage: Stage, tls: Tls | None = None) -> Iterator[Running]:
     """Run nginx as a proxy of one bucket: the same bytes, no Django, no permission.
 
+    Args:
+        stage: what it asks.
+        tls: how; None for in clear.
     Raises:
         BenchmarkError: it is not installed, or does not start.
     """
     token = stage.api.account_info.get_account_auth_token()
     address = Address("127.0.0.1", free_port())
-    with _nginx(stage, address, _proxying(stage, token), "") as child:
+    with _nginx(
+        stage, address, _proxying(token, tls), "" if tls is None else _upstream("tls_b2", tls.address)
+    ) as child:
         yield Running(address, child, "/b2/")
+
+
+@contextmanager
+def run_tls(stage: Stage) -> Iterator[Tls]:
+    """Run nginx before the emulator, so that B2 speaks TLS.
+
+    Raises:
+        BenchmarkError: nginx or openssl is not installed, or nginx does not start.
+    """
+    folder = stage.state_folder("tls")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    if shutil.which("openssl") is None:
+        raise BenchmarkError("openssl is not installed.")
+    argv: list[str | Path] = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    argv += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    run(argv, "Making a certificate")
+    address = Address("127.0.0.1", free_port())
+    tls = f"ssl_certificate {certificate}; ssl_certificate_key {key};"
+    forward = """
+    location / {
+      proxy_pass http://b2;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-Proto https;
+      proxy_request_buffering off;
+      proxy_buffers 16 64k;
+      proxy_buffer_size 64k;
+      proxy_max_temp_file_size 0;
+      client_max_body_size 0;
+    }
+"""
+    ready = Address("127.0.0.1", free_port())
+    listening = f"server {{ listen {address.host}:{address.port} ssl; {tls} {forward} }}"
+    with _nginx(stage, ready, "", listening):
+        yield Tls(address, certificate)
+
+
+def _upstream(name: str, address: Address) -> str:
+    return f"upstream {name} {{ server {address.host}:{address.port}; keepalive 16; }}"
 
 
 @contextmanager
@@ -165,10 +225,21 @@ _BEFORE_SITE = """
 """
 
 
-def _proxying(stage: Stage, token: str) -> str:
+def _proxying(token: str, tls: Tls | None) -> str:
+    how = "http://b2" if tls is None else "https://tls_b2"
+    proof = (
+        ""
+        if tls is None
+        else f"""
+      proxy_ssl_trusted_certificate {tls.certificate};
+      proxy_ssl_verify on;
+      proxy_ssl_name localhost;
+      proxy_set_header Host localhost:{tls.address.port};
+"""
+    )
     return f"""
     location /b2/ {{
-      proxy_pass http://b2/file/{PUBLIC}/;
+      proxy_pass {how}/file/{PUBLIC}/;{proof}
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header Authorization "{token}";
@@ -195,7 +266,7 @@ http {{
   sendfile on;
 {http}
   tcp_nopush on;
-  upstream b2 {{ server {stage.emulator.host}:{stage.emulator.port}; keepalive 16; }}
+  {_upstream("b2", stage.emulator)}
   server {{
     listen {address.host}:{address.port};
     location = {READY} {{ return 200; }}

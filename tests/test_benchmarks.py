@@ -72,6 +72,7 @@ def test_who_takes_part_in_which_section(monkeypatch):
         "small": [*servers_, ACCEL, NGINX, SDK],
         "download": [*servers_, ACCEL, NGINX, SDK],
         "upload": [*servers_, SDK],
+        "tls": [f"{OURS}, gunicorn", f"{OURS}, uvicorn", NGINX],
         "storage": [SDK, OURS, PEER, STORAGES],
         "paths": [SDK, *(f"{view}, gunicorn" for view in paths.VIEWS), f"{OURS}, gunicorn"],
     }

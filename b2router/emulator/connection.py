@@ -80,7 +80,10 @@ class Connection:
 
     def _base_url(self, request: Request) -> str:
         host = request.headers.get("host", "")
-        return f"http://{host}" if _HOST.fullmatch(host) else self._url
+        scheme = (
+            "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
+        )  # of a proxy that speaks TLS
+        return f"{scheme}://{host}" if _HOST.fullmatch(host) else self._url
 
     def _linger(self, stream: BufferedReader) -> None:
         """Let the client read the answer: closing over unread bytes would reset the connection."""

@@ -102,6 +102,15 @@ def test_addresses_are_those_by_which_the_client_came(em: Emulator, wire: Wire) 
         assert (account["apiUrl"], account["downloadUrl"]) == (expected, expected)
 
 
+@pytest.mark.parametrize(("said", "scheme"), [("https", "https"), ("http", "http"), ("gopher", "http"), (None, "http")])
+def test_behind_a_proxy_addresses_have_its_scheme(said: str | None, scheme: str, em: Emulator, wire: Wire) -> None:
+    """It speaks TLS, and the emulator does not."""
+    headers = {"Authorization": "Basic " + base64.b64encode(f"{em.key_id}:{em.key}".encode()).decode(), "Host": "b2:80"}
+    headers |= {} if said is None else {"X-Forwarded-Proto": said}
+    account = wire.send("GET", "/b2api/v1/b2_authorize_account", headers).json
+    assert (account["apiUrl"], account["downloadUrl"]) == (f"{scheme}://b2:80", f"{scheme}://b2:80")
+
+
 def test_ipv6_loopback() -> None:
     """Some machines resolve localhost to it."""
     try:
