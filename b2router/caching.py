@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from b2router import names
 from b2router.errors import InvalidName
-from b2router.values import Model, error_at
+from b2router.values import WHOLE, Model, error_at
 
 __all__ = [
     "YEAR_S",
@@ -44,7 +44,7 @@ _EVERYTHING = frozenset({"*", "**", "**/*"})
 class CachePolicy(Model):
     """How long a file may be kept without asking again."""
 
-    max_age_s: int | None = Field(default=None, ge=0, le=YEAR_S)
+    max_age_s: Annotated[int, Field(ge=0, le=YEAR_S), WHOLE] | None = None
     """In seconds; 0 means that it may be kept, but not used without asking whether it is still the one."""
     immutable: bool = False
     """Whether the file under this name never changes: then nobody asks again, not even when a page is reloaded. It is

@@ -35,7 +35,7 @@ from b2router.storing import (
     StoredRule,
 )
 from b2router.uploading import Upload
-from b2router.values import Model, Name, Realm, error_at, is_loopback, near
+from b2router.values import Model, Name, Realm, Whole, error_at, is_loopback, near
 
 __all__ = [
     "AccelDelivery",
@@ -101,7 +101,7 @@ class BackblazeConfig(Model):
     """Which of Django's CACHES remembers sizes, times and types of files; none: nothing is remembered."""
     limits: Limits = Limits()
     """How long B2 may take, and how often it is asked again."""
-    max_streams: int = Field(default=200, ge=1)
+    max_streams: Whole = Field(default=200, ge=1)
     """How many files a process streams at once; whoever comes then is told to try again in a second."""
 
     @field_validator("profiles")

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from b2router.values import SEGMENTS, Model, WebAddress, is_loopback, located
+from b2router.values import SEGMENTS, Model, WebAddress, Whole, is_loopback, located
 
 __all__ = [
     "AccelDelivery",
@@ -38,7 +38,7 @@ class RedirectDelivery(Model):
     """The site answers with a redirect; the bytes come from B2."""
     signer: Literal["s3", "native"] = "s3"
     """Who makes the address: "s3" signs it here, for one object; "native" asks B2 for a download authorisation."""
-    expires_in_s: int = Field(default=300, ge=10, le=604_800)
+    expires_in_s: Whole = Field(default=300, ge=10, le=604_800)
     """How long the address works at least, in seconds; at most half as long again."""
 
 
@@ -105,7 +105,7 @@ class CdnSigning(Model):
     """Bunny's token authentication, or a Cloudflare rule with is_timed_hmac_valid_v0."""
     secret: SecretStr = Field(min_length=8)
     """What the site and the CDN share: Bunny's token authentication key, or the key in Cloudflare's rule."""
-    expires_in_s: int = Field(default=300, ge=10, le=604_800)
+    expires_in_s: Whole = Field(default=300, ge=10, le=604_800)
     """How long an address works at least, in seconds; at most half as long again."""
 
 

@@ -28,7 +28,7 @@ from b2router.storing import (
     StoredRules,
 )
 from b2router.uploading import Upload
-from b2router.values import SEGMENTS, Model, Name, located
+from b2router.values import SEGMENTS, Model, Name, Whole, located
 
 __all__ = ["DEFAULT_ACCOUNT", "BucketProfile"]
 
@@ -67,7 +67,7 @@ class BucketProfile(Model):
     """The model field whose row owns a file, as "app.Model.field"; a file that no row names is not found."""
     delivery: Delivery = ProxyDelivery()
     """How the bytes reach the browser."""
-    max_age_s: int = Field(default=0, ge=0, le=31_536_000)
+    max_age_s: Whole = Field(default=0, ge=0, le=31_536_000)
     """How long a browser (of a public profile: any cache) may keep a file without asking again, in seconds."""
     naming: Literal["suffix", "uuid", "content_hash", "overwrite"] = "suffix"
     """What a new file is called: its name, with a suffix where that is taken; digits by chance; its name with a digest
@@ -77,9 +77,9 @@ class BucketProfile(Model):
     is the file again; or delete all versions for good."""
     read_only: bool = False
     """Whether the site only reads these files: saving, deleting and moving them raise before B2 is asked."""
-    metadata_ttl_s: int = Field(default=300, ge=0, le=86_400)
+    metadata_ttl_s: Whole = Field(default=300, ge=0, le=86_400)
     """How long size, time and type of a file are remembered, in seconds; 0 asks B2 each time."""
-    missing_ttl_s: int = Field(default=5, ge=0, le=3600)
+    missing_ttl_s: Whole = Field(default=5, ge=0, le=3600)
     """How long the site remembers that a visitor asked for a file that does not exist, in seconds; 0 asks B2 each
     time. Storages never believe it."""
     cache: CacheRules = ()

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from b2router import caching
-from b2router.values import Model
+from b2router.values import Model, Whole
 
 __all__ = [
     "KNOWN_HEADERS",
@@ -203,7 +203,7 @@ class Retention(Model):
 
     mode: Literal["governance", "compliance"]
     """"governance", which a key with that right may lift, or "compliance", which nobody can."""
-    days: int = Field(ge=1, le=3000)
+    days: Whole = Field(ge=1, le=3000)
     """For so many days."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from b2router.values import Model
+from b2router.values import Model, Whole
 
 __all__ = ["MAX_PARTS", "MIN_PART_BYTES", "Upload"]
 
@@ -21,10 +21,10 @@ MAX_PARTS = 10_000
 class Upload(Model):
     """How the files of a profile are sent to B2. A file of up to `part_bytes` goes in one call."""
 
-    part_bytes: int = Field(default=100_000_000, ge=MIN_PART_BYTES, le=MAX_PART_BYTES)
+    part_bytes: Whole = Field(default=100_000_000, ge=MIN_PART_BYTES, le=MAX_PART_BYTES)
     """The most that is sent in one call, in bytes; larger files go in parts. Of what cannot be read twice, so many
     bytes lie on the local disk for each part that is under way."""
-    threads: int = Field(default=4, ge=1, le=16)
+    threads: Whole = Field(default=4, ge=1, le=16)
     """How many parts of a file are under way at the same time."""
     resume: bool = False
     """Whether a large file that failed is gone on with, by the next upload of the same content to the same name: what

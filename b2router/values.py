@@ -6,19 +6,30 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, WithJsonSchema
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
 __all__ = [
     "NAMED_REALMS",
     "SEGMENTS",
+    "WHOLE",
     "Model",
     "Name",
+    "Number",
     "Realm",
     "WebAddress",
+    "Whole",
     "error_at",
     "is_loopback",
     "located",
@@ -41,6 +52,25 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(?:_[a-z0-9]+)*
 
 SEGMENTS = r"(?:(?:\.?[A-Za-z0-9_~-]|\.\.[A-Za-z0-9._~-])[A-Za-z0-9._~-]*/)+"
 """Pattern of URL segments that each end with "/", none of them "." or ".."; without look-around, for any engine."""
+
+
+def _no_truth(kind: Literal["int_type", "float_type"]) -> BeforeValidator:
+    """Python and pydantic take True for 1; the schema does not."""
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, bool):
+            raise PydanticKnownError(kind)
+        return value
+
+    return BeforeValidator(checked)
+
+
+WHOLE = _no_truth("int_type")
+Whole = Annotated[int, WHOLE]
+"""A whole number."""
+
+Number = Annotated[float, _no_truth("float_type")]
+"""A number."""
 
 
 def is_loopback(host: str | None) -> bool:

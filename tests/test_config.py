@@ -258,3 +258,19 @@ def test_the_file_of_the_login_may_be_a_path(tmp_path: Path) -> None:
     loaded = BackblazeConfig.model_validate({"profiles": {"media": {"bucket": "acme-media"}}, "account_info": info})
     assert isinstance(loaded.account_info, SqliteAccountInfo)
     assert loaded.account_info.path == str(tmp_path / "login.sqlite3")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"max_streams": True}, "int_type"),
+        ({"limits": {"request_s": True}}, "float_type"),
+        ({"profiles": {"a": {"bucket": "acme-a", "cache": [{"max_age_s": False}]}}}, "int_type"),
+        ({"profiles": {"a": {"bucket": "acme-a", "upload": {"threads": True}}}}, "int_type"),
+    ],
+)
+def test_true_is_no_number(values: dict[str, Any], kind: str) -> None:
+    """Nor does the schema take it for one."""
+    with pytest.raises(ValidationError) as caught:
+        BackblazeConfig.model_validate({"profiles": {"a": {"bucket": "acme-a"}}, **values})
+    assert [error["type"] for error in caught.value.errors()] == [kind]
