@@ -7,6 +7,7 @@
       RangeNotSatisfiable   no byte of the wanted range exists         416
       NotServed             the profile has no address to give         (ValueError)
       ReadOnly              the profile's files are not to be changed  (PermissionError)
+      Locked                retention or a legal hold keeps the file   (PermissionError)
       BackendError          B2 refused or failed                       (OSError)
         Unavailable         B2 cannot be reached, or is busy: later    503 with Retry-After
         Refused             the key is revoked or lacks a right        503 (PermissionError)
@@ -28,6 +29,7 @@ __all__ = [
     "CapExceeded",
     "ConfigError",
     "InvalidName",
+    "Locked",
     "NotFound",
     "NotServed",
     "Problem",
@@ -99,6 +101,10 @@ class NotServed(B2RouterError, ValueError):
 
 class ReadOnly(B2RouterError, PermissionError):
     """The profile declares that the site does not change its files; nothing was asked of B2."""
+
+
+class Locked(B2RouterError, PermissionError):
+    """Retention or a legal hold keeps a version of the file as it is; B2 and the key are in order."""
 
 
 class BackendError(B2RouterError, OSError):

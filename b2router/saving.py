@@ -121,6 +121,7 @@ class SavingStorage(Storage):
             NotFound: there is no such file or version.
             ReadOnly: the profile's files are not to be changed.
             ValueError: the time is a naive one, or there is no such mode.
+            Locked: it cannot be shortened or lifted, or not without `bypass_governance`.
             BackendError: B2 refused or failed; as the key lacks a right, or the bucket has no file lock.
         """
         from b2router.b2 import versions

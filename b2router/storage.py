@@ -115,6 +115,7 @@ class B2Storage(VersionedStorage):
         Raises:
             ValueError: there is no name.
             ReadOnly: the profile's files are not to be changed.
+            Locked: retention or a legal hold keeps a version that `on_delete` deletes for good.
             BackendError: B2 refused or failed.
         """
         from b2router.b2 import objects, versions

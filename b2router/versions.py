@@ -86,6 +86,7 @@ class VersionedStorage(SavingStorage):
             How many versions and markers were deleted.
         Raises:
             ReadOnly: the profile's files are not to be changed.
+            Locked: retention or a legal hold keeps a version; older ones may be gone then.
             BackendError: B2 refused or failed; some versions may be gone then.
         """
         from b2router.b2 import versions
@@ -139,7 +140,8 @@ class VersionedStorage(SavingStorage):
 
         A file that gets the place it has, as under `overwrite`, stays there with one version more.
 
-        Args, Returns, Raises: see `copy`; `ReadOnly` also when the files of this profile are not to be changed.
+        Args, Returns, Raises: see `copy`; `ReadOnly` also when the files of this profile are not to be changed, and
+        `Locked` when this one is not to be deleted.
         """
         self._writable()
         made_name = self.copy(name, new_name, to=to)

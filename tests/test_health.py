@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import path
 
 from b2router import get_storage, health
 from b2router.emulator import Emulator
-from b2router.errors import BackendError
+from b2router.errors import BackendError, Locked
 from tests.conftest import Configure
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +69,16 @@ def test_a_success_ends_a_failure(emulator: Emulator) -> None:
     emulator.clear_faults()
     get_storage("public").listdir("")
     assert probed() == (200, facts("ok", last_failure="Refused"))
+
+
+def test_a_locked_file_is_an_answer(emulator: Emulator) -> None:
+    """B2 and the key are in order, so no load balancer has to know."""
+    storage = get_storage("staff")
+    storage.save("a.txt", ContentFile(b"1"))
+    emulator.fail("b2_delete_file_version", status=401, code="access_denied")
+    with pytest.raises(Locked):
+        storage.purge("a.txt")
+    assert probed() == (200, facts("ok"))
 
 
 def test_an_old_failure_of_a_process_without_visitors_counts_no_more(

@@ -21,7 +21,7 @@ from b2router.b2 import versions
 from b2router.b2.download import BLOCK_BYTES
 from b2router.b2.session import Session
 from b2router.emulator import Emulator
-from b2router.errors import BackendError, ConfigError, NotFound, ReadOnly
+from b2router.errors import BackendError, ConfigError, Locked, NotFound, ReadOnly, Refused
 from b2router.router import current_router
 from tests.conftest import Configure, forget
 from tests.test_storage import Pipe
@@ -436,7 +436,7 @@ def test_new_files_are_kept_as_the_profile_says(locked: Configure) -> None:
     assert (mode, held) == ("governance", "on")
     kept_until = datetime.fromtimestamp(int(until or 0) / 1000, tz=UTC)
     assert timedelta(seconds=-1) < kept_until - before < timedelta(minutes=1)
-    with pytest.raises(BackendError):
+    with pytest.raises(Locked):
         storage.purge(NAME)
     storage.delete(NAME)  # hiding stays possible
     storage.restore(NAME)
@@ -451,7 +451,7 @@ def test_retention_is_set_shortened_and_lifted(locked: Configure, emulator: Emul
     storage.set_retention(NAME, until)
     assert emulator.calls() == {"head": 1, "b2_update_file_retention": 1}
     assert locks()[:2] == ("governance", str(int(until.timestamp() * 1000)))
-    with pytest.raises(BackendError):
+    with pytest.raises(Locked):
         storage.set_retention(NAME, None)
     storage.set_retention(NAME, until - timedelta(days=1), bypass_governance=True)
     storage.set_retention(NAME, None, bypass_governance=True)
@@ -467,10 +467,27 @@ def test_a_hold_keeps_a_version_until_it_is_lifted(locked: Configure) -> None:
         file.write(b"2")
     storage.set_legal_hold(NAME, True, version=older)
     assert locks()[2] in (None, "", "off")
-    with pytest.raises(BackendError):
+    with pytest.raises(Locked):
         storage.purge(NAME)
     storage.set_legal_hold(NAME, False, version=older)
     assert storage.purge(NAME) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [(401, "access_denied", Locked), (403, "access_denied", Locked), (401, "unauthorized", Refused)],
+)
+def test_a_lock_is_told_from_a_right_that_is_missing(
+    status: int, code: str, expected: type[PermissionError], configure: Configure, emulator: Emulator
+) -> None:
+    storage = get_storage("staff")
+    storage.save(NAME, ContentFile(b"1"))
+    emulator.fail("b2_delete_file_version", status=status, code=code)
+    with pytest.raises(expected) as caught:
+        storage.purge(NAME)
+    assert type(caught.value) is expected
+    assert ("application key" in str(caught.value)) is (expected is Refused)
+    assert storage.open(NAME).read() == b"1"
 
 
 def test_locks_that_cannot_be_set_are_refused(locked: Configure, configure: Configure, emulator: Emulator) -> None:

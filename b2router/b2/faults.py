@@ -19,6 +19,7 @@ from b2router.errors import (
     B2RouterError,
     BackendError,
     CapExceeded,
+    Locked,
     NotFound,
     RangeNotSatisfiable,
     Refused,
@@ -38,6 +39,7 @@ __all__ = [
     "is_expired",
     "is_for_another_address",
     "is_untrusted",
+    "locked",
     "of_connection",
     "refused",
     "retry_after_s",
@@ -84,6 +86,8 @@ FAULTS: dict[type[Exception], type[B2RouterError]] = {
     b2.FileNotPresent: NotFound,
     b2.FileAlreadyHidden: NotFound,
     b2.UnsatisfiableRange: RangeNotSatisfiable,
+    # the file is to stay as it is
+    b2.RetentionWriteError: Locked,
     # the key, or what it may do
     b2.Unauthorized: Refused,
     b2.AccessDenied: Refused,
@@ -150,6 +154,8 @@ _CODE = re.compile(r"[a-z_]{1,40}")
 _ADVICE = {
     NotFound: "B2 has no such file.",
     RangeNotSatisfiable: "The file has no byte of this range.",
+    Locked: "A version of the file is locked: its retention or a legal hold does not allow this before it ends or is "
+    "lifted.",
     Refused: "B2 refused the application key of this account: it is wrong or revoked, lacks a right, or may not see "
     "the bucket. Compare its capabilities and buckets with the profile.",
     CapExceeded: "A cap of the B2 account is used up. Raise it on Backblaze's page for caps and alerts.",
@@ -290,6 +296,11 @@ def unavailable(what: str, wait_s: int | None = None) -> Unavailable:
 def refused(what: str) -> Refused:
     """B2 does not accept the key, or what it asks for."""
     return Refused(f"{_ADVICE[Refused]} ({what})")
+
+
+def locked(what: str) -> Locked:
+    """B2 keeps a version of a file."""
+    return Locked(f"{_ADVICE[Locked]} ({what})")
 
 
 def _ours(error: Exception) -> B2RouterError:

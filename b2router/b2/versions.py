@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from b2sdk.v3 import NO_RETENTION_FILE_SETTING, FileRetentionSetting, LegalHold, RetentionMode
-from b2sdk.v3.exception import FileNotPresent
+from b2sdk.v3.exception import AccessDenied, FileNotPresent, Unauthorized
 
-from b2router.b2 import budget
+from b2router.b2 import budget, faults
 from b2router.b2.objects import bucket_for
 from b2router.b2.options import Retention, UploadOptions
 from b2router.b2.place import Place
@@ -66,6 +66,7 @@ def delete_newest(place: Place, key: str) -> None:
     """Delete the newest version of a file for good; the one below, if any, is the file then. Quiet when there is none.
 
     Raises:
+        Locked: it is to be kept.
         BackendError: B2 refused or failed.
     """
     found = list_versions(place, key)
@@ -81,6 +82,7 @@ def purge(place: Place, key: str, *, keep_newest: bool = False) -> int:
     Returns:
         How many versions and markers were deleted.
     Raises:
+        Locked: a version is to be kept; older ones may be gone then.
         BackendError: B2 refused or failed; some versions may be gone then.
     """
     found = list_versions(place, key)
@@ -159,6 +161,7 @@ def retain(place: Place, key: str, file_id: str, retention: Retention | None, *,
         bypass: use the key's right to shorten or lift one of governance.
     Raises:
         NotFound: there is no such version.
+        Locked: it cannot be shortened or lifted, or not without `bypass`.
         BackendError: B2 refused or failed; as the key lacks a right, or the bucket has no file lock.
     """
     wanted = NO_RETENTION_FILE_SETTING if retention is None else _setting(retention)
@@ -196,6 +199,10 @@ def _delete(place: Place, key: str, file_id: str) -> None:
             target.delete_file_version(file_id, key)
         except FileNotPresent:  # another process was faster
             return
+        except (AccessDenied, Unauthorized) as error:
+            if isinstance(error, Unauthorized) and error.code != "access_denied":  # the key lacks the right
+                raise
+            raise faults.locked("b2_delete_file_version") from None
 
 
 def _version(entry: Any) -> FileVersion:
