@@ -500,7 +500,15 @@ def test_locks_that_cannot_be_set_are_refused(locked: Configure, configure: Conf
     for act in (lambda: storage.set_legal_hold(NAME, True), lambda: storage.set_retention(NAME, None)):
         with pytest.raises(ReadOnly):
             act()
-    configure(staff={})  # a bucket without file lock
+
+
+def test_a_bucket_without_file_lock_is_named_as_the_reason(configure: Configure) -> None:
+    storage = get_storage("staff")
     storage.save(NAME, io.BytesIO(b"1"))
-    with pytest.raises(BackendError, match=r"B2 did not do .*bucket_missing_file_lock"):
+    with pytest.raises(BackendError, match=r"bucket has no file lock.*bucket_missing_file_lock"):
         storage.set_legal_hold(NAME, True)
+    configure(staff={"legal_hold": True, "upload": {"part_bytes": 5_000_000}})
+    for size in (1, 5_000_001):  # whole, and in parts
+        with pytest.raises(BackendError, match=r"bucket has no file lock.*bucket_missing_file_lock"):
+            storage.save("b.csv", ContentFile(b"2" * size))
+    assert storage.listdir("") == (["a"], [])

@@ -164,6 +164,12 @@ _ADVICE = {
     BackendError: "B2 did not do what b2router asked for.",
 }
 
+_OF_CODES = {
+    "bucket_missing_file_lock": "The bucket has no file lock, without which nothing can be retained or held. Switch it "
+    "on for the bucket, or take 'retention' and 'legal_hold' out of the profile.",
+}
+"""Advice on what B2 says more exactly than by the kind."""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -246,7 +252,7 @@ def from_upload(status: int, body: bytes, retry_after: str | None, content_type:
     if status in (404, 416):
         return _made(UnexpectedAnswer, f"HTTP status {status}", None)
     if status == 400 and (code := _code(body)):
-        return _made(BackendError, f"HTTP status 400, {code}", None)
+        return _made(BackendError, f"HTTP status 400, {code}", None, _OF_CODES.get(code))
     return from_answer(status, body, retry_after, content_type)
 
 
@@ -310,13 +316,13 @@ def _ours(error: Exception) -> B2RouterError:
     if isinstance(error, b2.UnknownError) and str(error.args[:1]).startswith("('403 "):
         kind = CapExceeded  # b2sdk does not know every spelling of a cap
     if isinstance(error, b2.BadRequest) and _CODE.fullmatch(str(getattr(error, "code", ""))):
-        return _made(kind, f"{type(error).__name__}, {error.code}", None)
+        return _made(kind, f"{type(error).__name__}, {error.code}", None, _OF_CODES.get(error.code))
     wait_s = getattr(error, "wait_s", None) or getattr(error, "retry_after_seconds", None)
     return _made(kind, getattr(error, "what", "") or type(error).__name__, wait_s)
 
 
-def _made(kind: type[B2RouterError], what: str, wait_s: int | None) -> B2RouterError:
-    text = f"{_ADVICE[kind]} ({what})"
+def _made(kind: type[B2RouterError], what: str, wait_s: int | None, advice: str | None = None) -> B2RouterError:
+    text = f"{advice or _ADVICE[kind]} ({what})"
     if not issubclass(kind, BackendError):
         return kind(text)
     return kind(text, retry_after_s=(wait_s or RETRY_AFTER_S) if kind is Unavailable else wait_s)
