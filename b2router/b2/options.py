@@ -59,6 +59,8 @@ class Retention:
     def __post_init__(self) -> None:
         if self.mode not in ("governance", "compliance"):
             raise ValueError(f"The retention mode is {self.mode!r}; expected 'governance' or 'compliance'.")
+        if not isinstance(self.until, datetime):
+            raise ValueError(f"The end of a retention is {self.until!r}; expected an aware datetime.")
         if self.until.tzinfo is None:
             raise ValueError("The end of a retention is a naive time; expected an aware one.")
 

@@ -389,8 +389,13 @@ def test_a_key_for_encryption_is_not_shown() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "until", "problem"),
-    [("forever", UNTIL, "'governance' or 'compliance'"), ("compliance", UNTIL.replace(tzinfo=None), "an aware one")],
+    [
+        ("forever", UNTIL, "'governance' or 'compliance'"),
+        ("compliance", UNTIL.replace(tzinfo=None), "an aware one"),
+        ("governance", UNTIL.date(), "is datetime.date.*expected an aware datetime"),
+        ("governance", "2030-01-31", "is '2030-01-31'; expected an aware datetime"),
+    ],
 )
-def test_a_retention_that_is_none_is_refused(mode: Any, until: datetime, problem: str) -> None:
+def test_a_retention_that_is_none_is_refused(mode: Any, until: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         Retention(mode, until)
