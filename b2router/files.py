@@ -79,8 +79,10 @@ class Spool(io.RawIOBase):
 
     def truncate(self, size: int | None = None) -> int:
         """Shorten what was written so far; or lengthen it, by zeros."""
-        self.is_changed = True
         size = self.tell() if size is None else size
+        if size < 0:
+            raise OSError(errno.EINVAL, f"A file has no size {size}.")
+        self.is_changed = True
         self.content.truncate(size)
         if self._end() < size:
             position = self.tell()

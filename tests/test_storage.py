@@ -241,6 +241,8 @@ def test_truncating_lengthens_as_on_the_disk(mode: str, storage: B2Storage, tmp_
             assert (file.truncate(9), file.tell()) == (9, 2 if mode == "wb" else 4)
             with pytest.raises(OSError):
                 file.seek(-1)
+            with pytest.raises(OSError):
+                file.truncate(-1)
             file.seek(3)
             file.write(b"z")
     assert storage.open("a.txt").read() == (tmp_path / "a.txt").read_bytes()
