@@ -295,6 +295,22 @@ def test_no_key_comes_into_migrations_pickles_and_texts() -> None:
     assert [("canary" in text) for text in seen] == [False] * 4
 
 
+class OfTenant(BackblazeB2Storage):
+    """A site's own class, with a constructor of its own."""
+
+    def __init__(self, tenant: str, **options: Any) -> None:
+        super().__init__(bucket=f"acme-{tenant}", **options)
+
+
+def test_a_subclass_is_built_anew_as_it_was_built() -> None:
+    storage = OfTenant("members", application_key_id="canary", application_key="canary", allow_file_overwrites=True)
+    path, args, keywords = storage.deconstruct()  # type: ignore[attr-defined]
+    assert (path, args, keywords) == (f"{__name__}.OfTenant", ("members",), {"allow_file_overwrites": True})
+    assert "canary" not in str(pickle.dumps(storage))
+    again = OfTenant(*args, **keywords)
+    assert (again._given, again.deconstruct()) == (storage._given, storage.deconstruct())  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("storage", "expected"),
     [

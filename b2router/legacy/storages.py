@@ -9,7 +9,7 @@ constructors of django-backblaze-b2 refused it themselves.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Never
 from urllib.parse import quote
@@ -60,6 +60,7 @@ class BackblazeB2Storage(B2Storage):
 
     _ALIAS = seed.BASE
     _REFUSED: tuple[str, ...] = ()
+    _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
 
     @sensitive_variables("given", "options", "opts")
     def __init__(self, **options: Any) -> None:
@@ -74,9 +75,9 @@ class BackblazeB2Storage(B2Storage):
         if refused := [key for name, key in named.items() if name in self._REFUSED]:
             self._refuse(f"{refused} cannot be given here: the view would look for the files somewhere else.")
         self._names_account = any(name in named for name in (*_KEYS, "realm"))
-        self._given = {key: value for key, value in given.items() if seed_options.snake(key) not in _KEYS}
-        kept = {"opts": self._given} if opts and self._given else dict(self._given)
-        self._constructor_args = ((), kept)  # what migrations and pickles hold: no key
+        self._given = _without_keys(given)
+        args, keywords = self._constructor_args  # what migrations and pickles hold; a subclass may have its own
+        self._constructor_args = (args, _without_keys(keywords))
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and (other.alias, other._given) == (self.alias, self._given)
@@ -217,6 +218,14 @@ class BackblazeB2Storage(B2Storage):
         config = router.config.model_copy(update={"profiles": {**router.config.profiles, name: this}})
         if problems := isolation_problems(config):
             raise ConfigError(*problems)
+
+
+def _without_keys(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without keys, also in the one dict that holds them all."""
+    kept = {key: value for key, value in options.items() if seed_options.snake(key) not in _KEYS}
+    if isinstance(opts := kept.get("opts", ()), Mapping):
+        kept["opts"] = _without_keys(opts)
+    return {key: value for key, value in kept.items() if key != "opts" or value}
 
 
 class _ServedStorage(BackblazeB2Storage):
