@@ -104,6 +104,11 @@ def read(given: Mapping[str, Any], name: str = "BACKBLAZE_CONFIG") -> Said:
     """
     said = Said()
     _read(given, (), "", name, said)
+    if "cdn_config.include_bucket_url_segments" in said.values and "cdn_config.base_url" not in said.paths:
+        flag = said.paths["cdn_config.include_bucket_url_segments"]
+        base_url = "baseUrl" if flag[-1] != flag[-1].lower() else "base_url"
+        missing = (*said.paths["cdn_config"], base_url)
+        said.problems.append(wrong("missing", missing, name, "found nothing, expected the address of the CDN."))
     return said
 
 

@@ -256,7 +256,14 @@ def test_options_have_names(site: Site) -> None:
             id="a typo further in",
         ),
         pytest.param(
-            BackblazeB2Storage(bucket="x"), "bucket: String should have at least 6 characters", id="an invalid value"
+            PublicStorage(cdn_config={"include_bucket_url_segments": True}),
+            "cdn_config.base_url: found nothing, expected the address of the CDN",
+            id="a CDN without an address",
+        ),
+        pytest.param(
+            BackblazeB2Storage(bucket="x"),
+            r"bucket: String should have at least 6 characters\. Change it where BackblazeB2Storage is called",
+            id="an invalid value",
         ),
         pytest.param(
             PublicStorage(cdn_config=CDN, specific_bucket_names={"public": "acme-staff"}),

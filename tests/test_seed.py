@@ -275,6 +275,12 @@ def test_the_two_kinds_of_keys_are_told_apart_by_all_there_are() -> None:
             id="an address that is none",
         ),
         pytest.param(
+            {"specific_bucket_names": APART, "cdnConfig": {"includeBucketUrlSegments": True}},
+            "cdnConfig.baseUrl: found nothing, expected the address of the CDN. "
+            "[from BACKBLAZE_CONFIG['cdnConfig']['baseUrl']] Correct or remove it there.",
+            id="a CDN without an address",
+        ),
+        pytest.param(
             {"specific_bucket_names": APART, "audiences": ["members"]},
             "audiences: expected some of 'public', 'logged_in', 'staff'. "
             "[from BACKBLAZE_CONFIG['audiences']] Correct or remove it there.",

@@ -186,7 +186,7 @@ class BackblazeB2Storage(B2Storage):
             changed = type(profile).model_validate(values).named(profile.name)
         except ValidationError as error:
             texts = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors(include_input=False)}
-            self._refuse("; ".join(f"{where}: {text}" for where, text in texts.items()))
+            self._refuse("; ".join(f"{where}: {text}" for where, text in texts.items()) + ".")
         if (changed.bucket, changed.delivery) != (profile.bucket, profile.delivery):
             self._must_not_leak(router, changed)
         return changed
