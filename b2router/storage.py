@@ -189,7 +189,7 @@ class B2Storage(VersionedStorage):
                     self._must_be_location(prefix)
             if page is None:
                 return
-            is_empty = False
+            is_empty = is_empty and not page
             yield from page
 
     def _prefix(self, path: names.Name) -> str:

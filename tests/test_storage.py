@@ -25,8 +25,11 @@ from django.test import override_settings
 
 from b2router import B2Storage, BackblazeConfig, django_storages, get_storage, storage_ref
 from b2router.b2.download import BLOCK_BYTES
+from b2router.b2.objects import upload
+from b2router.b2.options import UploadOptions
 from b2router.emulator import Emulator
 from b2router.errors import CapExceeded, NotFound, NotServed, Refused, Unavailable
+from b2router.router import current_router
 from b2router.uploading import MIN_PART_BYTES as PART_BYTES
 from tests.conftest import Configure, forget
 
@@ -400,6 +403,19 @@ def test_listdir_is_that_of_a_file_system(storage: B2Storage) -> None:
 
 def test_an_empty_profile_has_an_empty_list(storage: B2Storage) -> None:
     assert storage.listdir("") == ([], [])
+
+
+def test_what_other_programs_stored_keeps_nobody_from_walking(storage: B2Storage) -> None:
+    """Keys that are no names here: what stands for a folder, and segments that a path would resolve."""
+    session = current_router().session(storage.profile)
+    for key in ("a/fine.txt", "a//b.txt", "a/./c.txt", "a/../d.txt", "/e.txt", "empty/"):
+        upload(session, storage.profile.bucket, key, io.BytesIO(b"1"), UploadOptions("text/plain"))
+    assert storage.listdir("") == (["a", "empty"], [])
+    assert storage.listdir("a") == ([], ["fine.txt"])
+    assert [entry.name for entry in storage.iterdir("a")] == ["fine.txt"]
+    for walk in (storage.listdir, lambda folder: list(storage.iterdir(folder))):
+        with pytest.raises(FileNotFoundError):
+            walk("empty")
 
 
 def test_a_long_list_is_complete(storage: B2Storage, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

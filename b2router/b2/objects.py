@@ -144,7 +144,8 @@ def pages_of_folder(session: Session, bucket: str, prefix: str) -> Iterator[list
                 page.append((version, folder))
         if not page:
             return
-        yield [entry for version, folder in page if (entry := _entry(version, folder, prefix)).name]
+        entries = [_entry(version, folder, prefix) for version, folder in page]
+        yield [entry for entry in entries if entry.name not in ("", ".", "..")]  # of other programs: no names here
 
 
 def _entry(version: Any, folder: str | None, prefix: str) -> Entry:
