@@ -371,6 +371,9 @@ class B2Storage(VersionedStorage):
         operations.count_in(stored.size_bytes)
         place.metadata.saved(key, stored)
 
+    def _other(self, alias: str) -> B2Storage:
+        return B2Storage(alias)
+
     def _unpublished(self) -> BucketProfile:
         profile = self.profile
         if profile.has_public_addresses:

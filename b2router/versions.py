@@ -159,8 +159,8 @@ class VersionedStorage(SavingStorage):
         return StoredAs.model_construct(content_type=version.content_type, file_info=info)
 
     def _other(self, alias: str) -> VersionedStorage:
-        """The storage of another alias."""
-        return type(self)(alias)
+        """The storage of another alias; a plain one, as a subclass may have a constructor of its own."""
+        raise NotImplementedError
 
     @contextmanager
     def _reserving(self) -> Iterator[None]:

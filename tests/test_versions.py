@@ -173,6 +173,25 @@ def test_a_copy_gets_a_name_of_its_own(configure: Configure) -> None:
     assert (name != "b.txt", read(storage, name), read(storage, "b.txt")) == (True, b"one", b"two")
 
 
+class Invoices(B2Storage):
+    """A site's own class, for one profile."""
+
+    def __init__(self) -> None:
+        super().__init__("staff")
+
+    def get_alternative_name(self, file_root: str, file_ext: str) -> str:
+        return f"{file_root}-again{file_ext}"
+
+
+def test_a_subclass_copies_to_what_the_alias_stands_for(configure: Configure) -> None:
+    """Not to a storage of its own kind: neither its constructor nor its names fit there."""
+    storage = Invoices()
+    storage.save("a.txt", ContentFile(b"1"))
+    assert storage.copy("a.txt", "a.txt", to="public") == "a.txt"
+    assert storage.move("a.txt", "a.txt", to="public").startswith("a_")
+    assert get_storage("public").open("a.txt").read() == b"1"
+
+
 def test_a_moved_file_is_there_and_no_longer_here(configure: Configure) -> None:
     storage, public = get_storage("staff"), get_storage("public")
     write(storage, b"one")

@@ -161,9 +161,6 @@ class BackblazeB2Storage(B2Storage):
 
     get_modified_time = get_created_time
 
-    def _other(self, alias: str) -> B2Storage:
-        return B2Storage(alias)
-
     def _refuse(self, message: str) -> Never:
         name = type(self).__name__
         raise ConfigError(Problem("invalid", f"{name}()", message, f"Change it where {name} is called."))
