@@ -15,6 +15,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from b2sdk.v3 import B2Api, InMemoryAccountInfo
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from django.core.wsgi import get_wsgi_application
@@ -277,6 +278,20 @@ def test_a_file_that_is_stored_compressed_is_compared_as_it_is_stored(
     )
     code, found = examined()
     assert (code, found["profile public: address"][0], found["profile public: ranges"][0]) == (0, "ok", "ok")
+
+
+@pytest.mark.parametrize("key", ["media/../a", "media/./a", "media/a?b#c%20=&;+ é"])
+def test_what_others_have_stored_under_odd_names(
+    key: str, public_at: Callable[[str], Emulator], narrow: Emulator
+) -> None:
+    """What no file of a profile can be called is passed over."""
+    public_at(f"{narrow.url}/file/acme-public/")
+    api = B2Api(InMemoryAccountInfo())
+    api.authorize_account(narrow.key_id, narrow.key, narrow.url)
+    for stored_as in (key, "media/z/z.bin"):
+        api.get_bucket_by_name("acme-public").upload_bytes(CONTENT[:500], stored_as)
+    code, found = examined()
+    assert (code, found["profile public: address"][:2]) == (0, ("ok", "it gives a file that is stored. "))
 
 
 def test_a_signed_address_is_asked_too(narrow: Emulator, settings: Any) -> None:
