@@ -83,7 +83,9 @@ def validate(root: Written, problems: list[Problem]) -> BackblazeConfig:
     try:
         config = BackblazeConfig.model_validate(root.plain())
     except ValidationError as error:
-        problems = [*problems, *explain(error, root), *further_problems(root, error)]
+        is_resolved = not problems  # else it is not known what the values are
+        further = further_problems(root, error) if is_resolved else ()
+        problems = [*problems, *explain(error, root), *further]
     else:
         if not problems:
             return config

@@ -21,6 +21,56 @@ class Reset(Exception):
     """Raised by an answer that comes in pieces: the connection is reset."""
 
 
+class InHalves:
+    """Speaks TLS, and keeps half of the last record of all that is sent until more is, or until the end.
+
+    Args:
+        context: the server's.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def wrap_socket(self, plain: socket.socket, *, server_side: bool) -> _Halving:
+        """As a context does."""
+        return _Halving(plain, self._context)
+
+
+class _Halving:
+    def __init__(self, plain: socket.socket, context: ssl.SSLContext) -> None:
+        self._plain, self._came, self._going = plain, ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._came, self._going, server_side=True)
+        self._kept = b""
+        self._done(self._tls.do_handshake)
+        self._plain.sendall(self._going.read())
+
+    def __enter__(self) -> _Halving:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._plain.sendall(self._kept)
+        self._plain.close()
+
+    def recv(self, size: int) -> bytes:
+        return self._done(lambda: self._tls.read(size))
+
+    def sendall(self, content: bytes) -> None:
+        for first in range(0, len(content), 16 * 1024):
+            self._plain.sendall(self._kept)
+            self._tls.write(content[first : first + 16 * 1024])
+            record = self._going.read()
+            self._plain.sendall(record[: len(record) // 2])
+            self._kept = record[len(record) // 2 :]
+
+    def _done(self, step: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self._plain.sendall(self._going.read())
+                self._came.write(self._plain.recv(65536))
+
+
 class Impostor:
     """Answers each request, whatever it is, with what a script says: bytes at once, or one by one as they come.
 
@@ -31,7 +81,7 @@ class Impostor:
     """
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, pause_s: float = 0.1, listener: socket.socket | None = None
+        self, tls: ssl.SSLContext | InHalves | None = None, pause_s: float = 0.1, listener: socket.socket | None = None
     ) -> None:
         self.requests: list[bytes] = []
         self.connections = 0

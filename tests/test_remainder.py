@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -33,6 +34,7 @@ FOUND_OF_RELATIONS = {
     "storages.media",
     "storages.staff",
 }
+FOUND_OF_NAMES_OF_PROFILES = {"profiles.read.readable_through.0", "storages.media"}
 BROKEN = [
     pytest.param(("profiles", "broken"), {"bucket": "x", "permission": "staf"}, id="profile"),
     pytest.param(("profiles", "broken"), "text", id="profile that is none"),
@@ -67,9 +69,11 @@ def with_value(config: dict[str, Any], path: tuple[str, ...], value: Any) -> dic
 @pytest.mark.parametrize(("path", "value"), BROKEN)
 def test_how_parts_refer_to_each_other_is_judged_beside_what_is_invalid(path: tuple[str, ...], value: Any) -> None:
     found = [problem.where for problem in problems_of(with_value(RELATIONS, path, value))]
-    assert {*found} >= FOUND_OF_RELATIONS
+    is_named = re.fullmatch("[a-z]+", path[-1]) or path[0] != "profiles"  # else anybody may mean that profile
+    expected = FOUND_OF_RELATIONS if is_named else FOUND_OF_RELATIONS - FOUND_OF_NAMES_OF_PROFILES
+    assert {*found} >= expected
     assert len(found) == len({*found})
-    assert all(where.startswith(".".join(path)) for where in {*found} - FOUND_OF_RELATIONS)
+    assert all(where.startswith(".".join(path)) for where in {*found} - expected)
 
 
 @pytest.mark.parametrize(("path", "value"), BROKEN)
@@ -94,6 +98,52 @@ def test_who_refers_to_what_is_invalid_is_not_wrong() -> None:
         "accounts.eu.application_key_id",
         "accounts.eu.application_key",
     }
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        pytest.param({"accounts": "text"}, ["accounts"], id="accounts that are none"),
+        pytest.param({"acounts": {"eu": KEY}}, ["acounts"], id="accounts with a wrong letter"),
+        pytest.param({"accounts": {"EU": KEY}}, ["accounts.EU"], id="name of an account"),
+        pytest.param({"accounts": {"": KEY, "eu": KEY}}, ["accounts."], id="account without a name"),
+        pytest.param(
+            {"profiles": {"a": STAFF, "Media-Files": PUBLIC}, "storages": {"media": "media_files"}},
+            ["profiles.Media-Files"],
+            id="name of a profile",
+        ),
+        pytest.param(
+            {"profiles": {"a": STAFF, "Media.Files": {**PUBLIC, "bucket": "x"}}},
+            ["profiles.Media.Files", "profiles.Media.Files.bucket"],
+            id="name and bucket of a profile",
+        ),
+    ],
+)
+def test_who_may_refer_to_what_has_no_name_yet_is_not_wrong(config: dict[str, Any], found: list[str]) -> None:
+    profiles = {"eu": {**STAFF, "account": "eu"}}
+    assert [problem.where for problem in problems_of({"profiles": profiles, **config})] == found
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        pytest.param(("environment",), "pro", id="environment"),
+        pytest.param(("defaults",), 7, id="defaults"),
+        pytest.param(("defaults", "extends"), "staff", id="key of defaults"),
+        pytest.param(("profiles", "staff", "extends"), "staf", id="extends"),
+    ],
+)
+def test_values_that_are_not_known_are_compared_with_none(path: tuple[str, ...], value: Any) -> None:
+    """What is meant may set them apart."""
+    config = {
+        "environments": {"prod": {"profiles": {"staff": {"bucket": "acme-staff"}}}},
+        "profiles": {"public": PUBLIC, "staff": {**STAFF, "bucket": "acme-files"}},
+        "max_streams": 0,
+    }
+    assert [problem.where for problem in problems_of(with_value(config, path, value))] == [
+        ".".join(path),
+        "max_streams",
+    ]
 
 
 def test_what_is_invalid_is_listed_among_what_there_is() -> None:

@@ -16,7 +16,8 @@ import socket
 import threading
 import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import urllib3
@@ -35,6 +36,8 @@ DESK_BYTES = 512 * 1024
 """The most that one read gives; each thread that streams keeps so much."""
 
 _SMALL_BYTES = 64 * 1024
+_BUFFER_BYTES = 8 * 1024
+"""Less than what is small, whatever Python's default: `read1` empties the buffer into a block."""
 
 SEND_TIMEOUT_S = 30.0
 """For one block of an upload. It is generous, because the system takes blocks in gulps when the way is slow."""
@@ -86,6 +89,21 @@ class _Wait(io.RawIOBase):
         self.may_be_ahead = True
         return cast("int | None", self._raw.readinto(buffer))
 
+    def readinto_at_once(self, buffer: memoryview) -> int:
+        """How many further bytes have come, and they are in the buffer; nobody waits, for the rest of a record of TLS
+        neither. What goes wrong is for the next read to hear of."""
+        if not buffer or not wait_for_read(cast("socket.socket", self), timeout=0):
+            return 0
+        count, timeout_s = 0, self._sock.gettimeout()
+        self._sock.settimeout(0)
+        try:
+            with suppress(OSError):
+                while count < len(buffer) and (more := self._raw.readinto(buffer[count:])):
+                    count += more
+        finally:
+            self._sock.settimeout(timeout_s)
+        return count
+
     def fileno(self) -> int:
         return int(self._raw.fileno())
 
@@ -102,38 +120,47 @@ class _Reader(io.BufferedReader):
     """
 
     def __init__(self, wait: _Wait) -> None:
-        super().__init__(wait)
+        super().__init__(wait, _BUFFER_BYTES)
         self._wait = wait
 
     def read1(self, size: int = -1, /) -> bytes:
         """What has come, at most so much; waits only if that is nothing."""
         if size <= _SMALL_BYTES:
             return super().read1(size)
-        desk, wait = _of_thread.desk[:size], self._wait
-        if wait.may_be_ahead:
-            first = super().read1(io.DEFAULT_BUFFER_SIZE)
-            count = len(first)
-            desk[:count] = first
-        else:
-            count = wait.readinto(desk) or 0
-        with suppress(OSError):  # what has come is given out first, the next read hears of it
-            while 0 < count < len(desk) and wait_for_read(wait, timeout=0):  # type: ignore[arg-type]  # has fileno()
-                more = wait.readinto(desk[count:])
-                if not more:
-                    break
-                count += more
-        wait.may_be_ahead = False
-        return bytes(desk[:count])
+        with _of_thread.taken() as whole:
+            desk, wait = whole[:size], self._wait
+            if wait.may_be_ahead:
+                first = super().read1(_BUFFER_BYTES)
+                count = len(first)
+                desk[:count] = first
+            else:
+                count = wait.readinto(desk) or 0
+            if count:
+                count += wait.readinto_at_once(desk[count:])
+            wait.may_be_ahead = False
+            return bytes(desk[:count])
 
 
-class _Desk(threading.local):
-    """Where a thread puts the bytes of a large block together."""
+class _Desks(threading.local):
+    """Where a thread puts the bytes of a large block together. It keeps one desk; who finds it taken gets another."""
 
     def __init__(self) -> None:
-        self.desk = memoryview(bytearray(DESK_BYTES))
+        self._free: memoryview | None = None
+
+    @contextmanager
+    def taken(self) -> Iterator[memoryview]:
+        """A desk that nobody else has, though green threads share what belongs to a thread when they are patched in
+        after this import, and a signal handler always does."""
+        desk, self._free = self._free, None
+        if desk is None:
+            desk = memoryview(bytearray(DESK_BYTES))
+        try:
+            yield desk
+        finally:
+            self._free = desk
 
 
-_of_thread = _Desk()
+_of_thread = _Desks()
 
 
 class _Connection(HTTPConnection):

@@ -13,10 +13,11 @@ from urllib.parse import urljoin
 
 from django.core.files.base import ContentFile
 
+from b2router import names
 from b2router.aliases import get_storage
 from b2router.b2.shelves import CacheShelf
 from b2router.config import BackblazeConfig, BucketProfile, CacheAccountInfo, RedirectDelivery
-from b2router.errors import B2RouterError, Refused
+from b2router.errors import B2RouterError, InvalidName, Refused
 from b2router.management import probes
 from b2router.router import Router
 
@@ -223,6 +224,8 @@ def _some_file(storage: Any) -> str | None:
         for _ in range(_DEEPEST):
             below = None
             for entry in islice(storage.iterdir(folder), _MOST_ENTRIES):
+                if not _has_name(entry.name):
+                    continue  # stored by others; no way leads there
                 if entry.size_bytes:
                     return f"{folder}{entry.name}"
                 if entry.is_folder and below is None:
@@ -231,6 +234,14 @@ def _some_file(storage: Any) -> str | None:
                 break
             folder = below
     return None
+
+
+def _has_name(name: str) -> bool:
+    try:
+        names.check(name)
+    except InvalidName:
+        return False
+    return True
 
 
 def _cleaned(storage: Any, name: str, what: str) -> Iterator[Finding]:

@@ -8,10 +8,16 @@ from functools import partial
 from typing import Literal
 
 import requests
+import urllib3
+
+from b2router.b2.deadlines import Adapter
 
 __all__ = ["ADDRESS", "ROUTE", "Way", "of_address", "of_missing", "of_stored"]
 
 TIMEOUT_S = 10
+"""For the connection, and then for all that is read of an answer."""
+
+_NO_ANSWER = (requests.RequestException, urllib3.exceptions.HTTPError)
 
 Answer = tuple[Literal["ok", "warn", "fail"], str, str, str]
 
@@ -67,7 +73,7 @@ def of_address(address: str, content: bytes, way: Way = ADDRESS) -> Iterator[Ans
         whole = ask()
         part = ask(Range="bytes=0-99")
         same = _asked_again(ask, whole)
-    except requests.RequestException as error:
+    except _NO_ANSWER as error:
         yield _unreachable(way, error)
         return
     if (whole.status, whole.body) != (200, content):
@@ -87,7 +93,7 @@ def of_stored(address: str, beginning: bytes, way: Way = ADDRESS) -> Iterator[An
     try:
         part = ask(Range=f"bytes=0-{len(beginning) - 1}")
         same = _asked_again(ask, part)
-    except requests.RequestException as error:
+    except _NO_ANSWER as error:
         yield _unreachable(way, error)
         return
     if part.status not in (200, 206) or part.body != beginning:
@@ -101,7 +107,7 @@ def of_missing(address: str, way: Way = ADDRESS) -> Iterator[Answer]:
     """Whether somebody answers there, who has no such file."""
     try:
         found = _asked(address, way, 0)
-    except requests.RequestException as error:
+    except _NO_ANSWER as error:
         yield _unreachable(way, error)
         return
     if 400 <= found.status < 500:
@@ -120,13 +126,14 @@ class _Answered:
 def _asked(address: str, way: Way, most_bytes: int, **headers: str) -> _Answered:
     """What comes, of the body no more than so many bytes."""
     given = {"Accept-Encoding": "identity", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    with requests.get(address, headers=given, timeout=TIMEOUT_S, allow_redirects=way is ROUTE, stream=True) as response:
-        body = b""
-        for block in response.iter_content(1024):
-            body += block
-            if len(body) >= most_bytes:
-                break
-        return _Answered(response.status_code, body[:most_bytes], response.headers.get("ETag"))
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, Adapter())  # the time is for the whole answer
+        with session.get(
+            address, headers=given, timeout=TIMEOUT_S, allow_redirects=way is ROUTE, stream=True
+        ) as response:
+            body = response.raw.read(most_bytes, decode_content=False) if most_bytes else b""  # as it is stored
+            return _Answered(response.status_code, body, response.headers.get("ETag"))
 
 
 def _asked_again(ask: Callable[..., _Answered], before: _Answered) -> _Answered | None:
@@ -134,7 +141,7 @@ def _asked_again(ask: Callable[..., _Answered], before: _Answered) -> _Answered 
     return None if before.etag is None else ask(If_None_Match=before.etag)
 
 
-def _unreachable(way: Way, error: requests.RequestException) -> Answer:
+def _unreachable(way: Way, error: Exception) -> Answer:
     return "fail", way.name, f"it cannot be reached ({type(error).__name__}).", way.unreachable
 
 

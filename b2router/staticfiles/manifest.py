@@ -149,7 +149,8 @@ class B2ManifestStaticStorage(ManifestFilesMixin, B2StaticStorage):  # type: ign
 
     def hashed_name(self, name: str, content: File[Any] | None = None, filename: str | None = None) -> str:
         """The name with the hash of the content. During `post_process` that is the content of the source; a file that
-        is no source this time keeps the name that the last manifest has for it, as long as B2 has the file.
+        is no source this time keeps the name that the last manifest has for it, as long as B2 has the file; one that
+        was none the last time either, that of what B2 has of it.
 
         Raises:
             ValueError: there is no such file.
@@ -169,6 +170,11 @@ class B2ManifestStaticStorage(ManifestFilesMixin, B2StaticStorage):  # type: ign
         earlier = self._earlier.get(self.hash_key(wanted))
         if earlier is not None and super().exists(earlier):  # left out this time, but collected before
             return urlsplit(name)._replace(path=earlier).geturl()
+        if super().exists(wanted):  # left out the last time, too
+            with self.open(wanted) as stored:
+                hashed = str(super().hashed_name(name, stored, filename))
+            if super().exists(urlsplit(hashed).path):
+                return hashed
         raise ValueError(f"The file '{wanted}' could not be found with {self!r}.")
 
     def exists(self, name: names.Name) -> bool:

@@ -15,15 +15,16 @@ from threading import Event
 from typing import Any
 
 import pytest
+from urllib3.util import wait_for_read
 
-from b2router.b2 import budget, objects
+from b2router.b2 import budget, deadlines, objects
 from b2router.b2.budget import Budget
 from b2router.b2.download import open_download, stat
 from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
 from b2router.config import Account, Limits
 from b2router.errors import Unavailable
-from tests.impostor import Impostor, Reset, certificate, download_headers, header, login, proven_by
+from tests.impostor import Impostor, InHalves, Reset, certificate, download_headers, header, login, proven_by
 
 getaddrinfo = socket.getaddrinfo
 
@@ -137,6 +138,8 @@ def test_a_body_that_stops_getting_on_is_given_up(server: Impostor, session: Ses
 
 CONTENT = random.Random(7).randbytes(200_000)
 CAME = 40_000
+RECORD = 16 * 1024
+"""The most that TLS puts into one."""
 
 
 @pytest.fixture(params=["clear", "tls"])
@@ -195,6 +198,56 @@ def test_what_has_come_is_not_lost_with_the_connection(sent: tuple[Impostor, Ses
     assert server.has_reset.wait(WINDOW_S)
     assert b"".join(download) == CONTENT
     assert server.asked(f"Range: bytes={CAME}-".encode()) == 1
+
+
+def test_a_block_waits_for_no_half_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS gives out whole records; one that stalls half way keeps back nothing that came before it."""
+    path = certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    server, goes_on = Impostor(tls=InHalves(proven_by(path)), pause_s=0), Event()
+    session = session_on(server.url)
+    session.limits = Limits(read_timeout_s=TIME_S)
+    server.script = lambda request: server.http(200, login(server))
+    session.login()
+    answer = server.http(200, CONTENT, **download_headers())
+    head = len(answer) - len(CONTENT)
+
+    def in_two(request: bytes) -> Iterator[bytes]:
+        yield answer[: head + CAME]
+        assert goes_on.wait(WINDOW_S)
+        yield answer[head + CAME :]
+
+    server.script = in_two
+    with ExitStack() as stack:
+        stack.callback(server.close)
+        stack.callback(session.close)
+        download = open_download(session, "acme-x", "k")
+        blocks = [next(download)]
+        while sum(map(len, blocks)) < 2 * RECORD - head:
+            blocks.append(next(download))
+        assert b"".join(blocks) == CONTENT[: 2 * RECORD - head]
+        goes_on.set()
+        assert b"".join([*blocks, *download]) == CONTENT
+        assert server.asked(b"Range: ") == 0
+
+
+def test_blocks_that_are_read_by_turns_do_not_mix(server: Impostor, session: Session) -> None:
+    """Green threads that were patched in after the import share what belongs to a thread; so does a signal handler."""
+    others = bytes(reversed(CONTENT))
+    server.script = lambda request: server.http(200, others if b"/other " in request else CONTENT, **download_headers())
+    one, other = open_download(session, "acme-x", "k"), open_download(session, "acme-x", "other")
+    read_other: list[bytes] = []
+
+    def turn(*args: Any, **options: Any) -> bool:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(deadlines, "wait_for_read", wait_for_read)
+            read_other.extend(other)
+        return wait_for_read(*args, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(deadlines, "wait_for_read", turn)
+        assert b"".join(one) == CONTENT
+    assert b"".join(read_other) == others
 
 
 # Hosts that take no connection

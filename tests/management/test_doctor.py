@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from b2sdk.v3 import B2Api, InMemoryAccountInfo
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from django.core.wsgi import get_wsgi_application
@@ -21,6 +23,7 @@ from django.core.wsgi import get_wsgi_application
 from b2router import get_storage
 from b2router.b2 import wire
 from b2router.emulator import Emulator
+from b2router.management import probes
 from tests.conftest import Configure
 from tests.impostor import Impostor
 
@@ -236,6 +239,59 @@ def test_what_a_cdn_may_answer(
     assert {
         what.removeprefix("profile public: "): verdict for what, (verdict, _) in found.items() if "public: " in what
     } == {"bucket acme-public": "ok", **expected}
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_an_address_that_dribbles_ends_by_the_deadline(
+    is_stored: bool, public_at: Callable[[str], Emulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes well within the timeout of a read."""
+    monkeypatch.setattr(probes, "TIMEOUT_S", 0.5)
+    stop = threading.Event()
+
+    def dribble(request: bytes) -> Iterator[bytes]:
+        yield cdn.http(206, CONTENT[:1], Content_Length="2000000")
+        while not stop.is_set():
+            yield b"."
+
+    with closing(Impostor(pause_s=0.05)) as cdn:
+        cdn.script = dribble
+        emulator = public_at(cdn.url)
+        if is_stored:
+            stored(emulator)
+        timer = threading.Timer(4, stop.set)
+        timer.start()
+        code, found = examined()
+        was_in_time = not stop.is_set()
+        timer.cancel()
+        stop.set()
+    assert (was_in_time, code, found["profile public: address"][0]) == (True, 1, "fail")
+    assert "it cannot be reached" in found["profile public: address"][1] or not is_stored
+
+
+def test_a_file_that_is_stored_compressed_is_compared_as_it_is_stored(
+    public_at: Callable[[str], Emulator], narrow: Emulator
+) -> None:
+    public_at(f"{narrow.url}/file/acme-public/")
+    get_storage("public").save_with(
+        "a.css", ContentFile(gzip.compress(CONTENT[:500])), file_info={"b2-content-encoding": "gzip"}
+    )
+    code, found = examined()
+    assert (code, found["profile public: address"][0], found["profile public: ranges"][0]) == (0, "ok", "ok")
+
+
+@pytest.mark.parametrize("key", ["media/../a", "media/./a", "media/a?b#c%20=&;+ é"])
+def test_what_others_have_stored_under_odd_names(
+    key: str, public_at: Callable[[str], Emulator], narrow: Emulator
+) -> None:
+    """What no file of a profile can be called is passed over."""
+    public_at(f"{narrow.url}/file/acme-public/")
+    api = B2Api(InMemoryAccountInfo())
+    api.authorize_account(narrow.key_id, narrow.key, narrow.url)
+    for stored_as in (key, "media/z/z.bin"):
+        api.get_bucket_by_name("acme-public").upload_bytes(CONTENT[:500], stored_as)
+    code, found = examined()
+    assert (code, found["profile public: address"][:2]) == (0, ("ok", "it gives a file that is stored. "))
 
 
 def test_a_signed_address_is_asked_too(narrow: Emulator, settings: Any) -> None:

@@ -123,3 +123,10 @@ def test_a_run_after_a_change(options: dict[str, Any], runs: Callable[..., Any])
     assert at_b2[1] == on_disk[1]
     if "not be found" not in on_disk[1][0]:  # then Django leaves half of them there
         assert at_b2[0] == on_disk[0]
+
+
+def test_a_file_that_is_left_out_again(runs: Callable[..., Any]) -> None:
+    """The manifest of the run before knows nothing of it any more."""
+    left_out = {"ignore_patterns": ["css/base.css"]}
+    on_disk, at_b2 = runs({}, left_out, left_out)
+    assert at_b2 == on_disk
