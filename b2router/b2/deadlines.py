@@ -13,7 +13,6 @@ from __future__ import annotations
 import http.client
 import io
 import socket
-import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -33,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Adapter", "applied_to", "streamed"]
 
 DESK_BYTES = 512 * 1024
-"""The most that one read gives; each thread that streams keeps so much."""
+"""The most that one read gives."""
+
+_KEPT_DESKS = 8
 
 _SMALL_BYTES = 64 * 1024
 _BUFFER_BYTES = 8 * 1024
@@ -127,7 +128,7 @@ class _Reader(io.BufferedReader):
         """What has come, at most so much; waits only if that is nothing."""
         if size <= _SMALL_BYTES:
             return super().read1(size)
-        with _of_thread.taken() as whole:
+        with _desks.taken() as whole:
             desk, wait = whole[:size], self._wait
             if wait.may_be_ahead:
                 first = super().read1(_BUFFER_BYTES)
@@ -141,26 +142,29 @@ class _Reader(io.BufferedReader):
             return bytes(desk[:count])
 
 
-class _Desks(threading.local):
-    """Where a thread puts the bytes of a large block together. It keeps one desk; who finds it taken gets another."""
+class _Desks:
+    """Where the bytes of large blocks are put together, one at a time at each. A few are kept for whoever reads next,
+    the last one first, as its memory is at hand. No thread has its own: green threads would share it, and a signal
+    handler always does."""
 
     def __init__(self) -> None:
-        self._free: memoryview | None = None
+        self._free: list[memoryview] = []
 
     @contextmanager
     def taken(self) -> Iterator[memoryview]:
-        """A desk that nobody else has, though green threads share what belongs to a thread when they are patched in
-        after this import, and a signal handler always does."""
-        desk, self._free = self._free, None
-        if desk is None:
+        """A desk that nobody else has meanwhile."""
+        try:
+            desk = self._free.pop()
+        except IndexError:
             desk = memoryview(bytearray(DESK_BYTES))
         try:
             yield desk
         finally:
-            self._free = desk
+            if len(self._free) < _KEPT_DESKS:
+                self._free.append(desk)
 
 
-_of_thread = _Desks()
+_desks = _Desks()
 
 
 class _Connection(HTTPConnection):
