@@ -213,6 +213,21 @@ def test_what_is_kept_is_bounded(storage: B2Storage, emulator: Emulator) -> None
     assert peak < KEPT_BYTES + 4 * BLOCK_BYTES
 
 
+def test_a_whole_file_is_held_once(storage: B2Storage, emulator: Emulator) -> None:
+    """Not the blocks that came, and then all of them once more."""
+    size = 48 * MIB
+    content = saved(storage, emulator, size)
+    with storage.open("a.bin") as file:
+        tracemalloc.start()
+        try:
+            whole = file.read()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert whole == content
+    assert peak < 1.3 * size
+
+
 @pytest.mark.parametrize("change", ["replace", "delete"])
 def test_an_open_file_is_read_as_it_was(change: str, storage: B2Storage, emulator: Emulator) -> None:
     content = saved(storage, emulator, 2 * MIB)
