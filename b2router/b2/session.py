@@ -250,15 +250,17 @@ class Session:
         self._buckets[name] = found
         return found
 
-    def bucket_type(self, name: str) -> str:
-        """Whether a bucket is "allPublic", "allPrivate" or something else; one list.
+    def bucket_now(self, name: str) -> tuple[str, bool | None]:
+        """Whether a bucket is "allPublic", "allPrivate" or something else, and whether files can be locked in it, of
+        which None is said where the key may not know; one list.
 
         Raises:
             BackendError: there is no such bucket, the key may not see it, or B2 could not be reached.
         """
         self.login()
         with self.calling("list", budget.of_request(self.limits)):
-            return str(self.api.get_bucket_by_name(name).get_fresh_state().type_)
+            found = self.api.get_bucket_by_name(name).get_fresh_state()
+        return str(found.type_), found.is_file_lock_enabled
 
     def forget_bucket(self, name: str) -> None:
         """Its id was wrong: it was deleted, and perhaps made anew."""

@@ -116,11 +116,11 @@ def of_account(router: Router, profiles: list[BucketProfile]) -> Iterator[Findin
 
 
 def of_bucket(router: Router, profile: BucketProfile) -> Iterator[Finding]:
-    """Whether the bucket is there, and open to nobody who may not read its files."""
+    """Whether the bucket is there, open to nobody who may not read its files, and made for what is declared."""
     what = f"profile {profile.name}: bucket {profile.bucket}"
     session = router.session(profile)
     try:
-        kind = session.bucket_type(profile.bucket)
+        kind, can_lock = session.bucket_now(profile.bucket)
     except B2RouterError as error:
         yield Finding("fail", what, str(error), "Make the bucket, or compare its name and the key's buckets.")
         return
@@ -135,6 +135,10 @@ def of_bucket(router: Router, profile: BucketProfile) -> Iterator[Finding]:
         yield Finding("warn", what, found, "Make it allPrivate, unless that is meant.")
     else:
         yield Finding("ok", what, f"it is there, and {kind}.")
+    if can_lock is False and (profile.retention is not None or profile.legal_hold):
+        key = "retention" if profile.retention is not None else "legal_hold"
+        found = f"files cannot be locked in it, so with '{key}' nothing can be saved."
+        yield Finding("fail", what + ", file lock", found, "Turn Object Lock on at Backblaze, for good.")
 
 
 def of_files(profile: BucketProfile, site: str | None) -> Iterator[Finding]:

@@ -401,6 +401,31 @@ def test_what_does_not_work_is_said(
     assert says in found[what][1]
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("retention", {"mode": "governance", "days": 1}), ("legal_hold", True), ("on_delete", "hide")]
+)
+@pytest.mark.parametrize("can_lock", [True, False])
+def test_a_bucket_in_which_nothing_can_be_locked(
+    key: str, value: Any, can_lock: bool, narrow: Emulator, settings: Any
+) -> None:
+    api = B2Api(InMemoryAccountInfo())
+    api.authorize_account(narrow.key_id, narrow.key, narrow.url)
+    api.create_bucket("acme-vault", "allPrivate", is_file_lock_enabled=can_lock)
+    vault = {"bucket": "acme-vault", key: value}
+    rights = [*ENOUGH, "readBucketRetentions", "writeFileRetentions", "writeFileLegalHolds"]
+    key_id, secret = narrow.create_key(rights)
+    settings.BACKBLAZE_CONFIG = {
+        **settings.BACKBLAZE_CONFIG,
+        "profiles": {"vault": vault},
+        "application_key_id": key_id,
+        "application_key": secret,
+    }
+    code, found = examined()
+    is_wrong = not can_lock and key != "on_delete"
+    assert code == is_wrong
+    assert ("profile vault: bucket acme-vault, file lock" in found) == is_wrong
+
+
 @pytest.mark.parametrize(("minutes", "says"), [(20, "20 minutes ahead of"), (-31, "31 minutes behind"), (5, "")])
 def test_a_wrong_clock_is_a_warning(minutes: int, says: str, narrow: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of this machine: B2 refuses addresses that are signed by it."""
