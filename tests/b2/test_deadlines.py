@@ -181,7 +181,7 @@ def test_a_block_is_all_that_has_come(sent: tuple[Impostor, Session]) -> None:
 
 def test_what_has_come_is_not_lost_with_the_connection(sent: tuple[Impostor, Session]) -> None:
     """It is not asked for again."""
-    server, session = sent
+    (server, session), is_open = sent, Event()
     answer = server.http(200, CONTENT, **download_headers())
     head = len(answer) - len(CONTENT)
 
@@ -191,10 +191,12 @@ def test_what_has_come_is_not_lost_with_the_connection(sent: tuple[Impostor, Ses
             yield server.http(206, CONTENT[int(first) :], Content_Range=place, **download_headers())
             return
         yield answer[: head + CAME]
+        assert is_open.wait(WINDOW_S)
         raise Reset
 
     server.script = breaks_off
     download = open_download(session, "acme-x", "k")
+    is_open.set()
     assert server.has_reset.wait(WINDOW_S)
     assert b"".join(download) == CONTENT
     assert server.asked(f"Range: bytes={CAME}-".encode()) == 1

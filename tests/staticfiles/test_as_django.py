@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import storages
+from django.core.management import CommandError
 
 from tests.staticfiles.conftest import MANIFEST, PLAIN, Use, collect, restart
 
@@ -77,7 +78,7 @@ def runs(
                 restart()
                 try:
                     said = told(collect(**{"verbosity": 2, **deepcopy(options)}))
-                except ValueError as error:  # a style sheet refers to what was ignored
+                except (ValueError, CommandError) as error:  # a style sheet refers to what was ignored
                     said = [str(error).partition(" with ")[0]]
             restart()
             found.append((contents(storages["staticfiles"]), said))
