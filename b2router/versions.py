@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -158,9 +159,9 @@ class VersionedStorage(SavingStorage):
         info = versions.info_of(self._place(), version)
         return StoredAs.model_construct(content_type=version.content_type, file_info=info)
 
+    @abstractmethod
     def _other(self, alias: str) -> VersionedStorage:
         """The storage of another alias; a plain one, as a subclass may have a constructor of its own."""
-        raise NotImplementedError
 
     @contextmanager
     def _reserving(self) -> Iterator[None]:

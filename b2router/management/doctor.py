@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import CommandError
 
-from b2router.management import examinations
+from b2router.management import examinations, trials
 from b2router.management.examinations import Finding
 from b2router.management.tables import table
 from b2router.router import current_router
@@ -80,7 +80,7 @@ def _findings(wanted: list[str] | None, site: str | None, *, with_files: bool) -
             continue
         for profile in users:
             yield from examinations.of_bucket(router, profile)
-            look = examinations.of_files if with_files else examinations.of_addresses
+            look = trials.of_files if with_files else trials.of_addresses
             yield from look(profile, site)
 
 

@@ -30,6 +30,7 @@ class Way:
         name: what to call it.
         unreachable, other, ranges, etag, conditions: what to do when nobody answers, something else comes, ranges or
             ETags are missing, or conditions are not looked at.
+        missing: statuses that say that there is no such file; a CDN hands on those of a private bucket.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Way:
     ranges: str
     etag: str
     conditions: str
+    missing: tuple[int, ...]
 
 
 ADDRESS = Way(
@@ -47,6 +49,7 @@ ADDRESS = Way(
     "Let the CDN pass Range on.",
     "Let the CDN add one, or set max_age_s.",
     "Let the CDN answer If-None-Match.",
+    (401, 403, 404, 410),
 )
 ROUTE = Way(
     "route",
@@ -55,6 +58,7 @@ ROUTE = Way(
     "Let what stands before the site pass Range on.",
     "Let what stands before the site leave it there; addresses of B2 itself have none.",
     "Let what stands before the site pass If-None-Match on.",
+    (404,),
 )
 
 
@@ -110,7 +114,7 @@ def of_missing(address: str, way: Way = ADDRESS) -> Iterator[Answer]:
     except _NO_ANSWER as error:
         yield _unreachable(way, error)
         return
-    if 400 <= found.status < 500:
+    if found.status in way.missing:
         yield "ok", way.name, f"it answers, {found.status} for a file that is not there.", ""
     else:
         yield "fail", way.name, f"{found.status} for a file that is not there.", way.other

@@ -330,6 +330,27 @@ def test_the_routes_are_asked_for_what_is_stored(narrow: Emulator, site: str) ->
     assert set(narrow.calls()) <= READING, "it only reads"
 
 
+@pytest.mark.parametrize(("status", "verdict"), [(404, "ok"), (400, "fail"), (403, "fail"), (500, "fail")])
+def test_a_route_without_a_file_says_so_by_404(status: int, verdict: str, narrow: Emulator) -> None:
+    """Django answers 400 where ALLOWED_HOSTS lacks the host."""
+    with closing(Impostor()) as elsewhere:
+        elsewhere.script = lambda request: elsewhere.http(status)
+        _, found = examined("--profile=staff", f"--site={elsewhere.url}")
+    assert found["profile staff: route"][0] == verdict
+
+
+def test_nothing_is_asked_for_a_route_that_is_left_out(narrow: Emulator, site: str, settings: Any) -> None:
+    config = settings.BACKBLAZE_CONFIG
+    owned = {**config["profiles"]["staff"], "owner": "project.Invoice.pdf"}
+    settings.BACKBLAZE_CONFIG = {**config, "profiles": {"owned": owned}}
+    code, found = examined(f"--site={site}")
+    assert (code, found["profile owned: route"][1]) == (
+        0,
+        "left out, because only files that a row names are found there. ",
+    )
+    assert set(narrow.calls()) == {"b2_authorize_account", "b2_list_buckets"}
+
+
 def test_of_a_profile_that_is_only_read_what_is_stored_is_asked(
     public_at: Callable[[str], Emulator], narrow: Emulator, settings: Any
 ) -> None:
