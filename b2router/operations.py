@@ -166,14 +166,23 @@ def held() -> Operation | None:
     return operation
 
 
-@contextmanager
-def within(operation: Operation | None) -> Iterator[None]:
-    """What happens inside belongs to an operation that was begun elsewhere."""
-    token = _operation.set(operation)
-    try:
-        yield
-    finally:
-        _operation.reset(token)
+class within:
+    """What happens inside belongs to an operation that was begun elsewhere.
+
+    Args:
+        operation: which; None for none.
+    """
+
+    __slots__ = ("_operation", "_token")
+
+    def __init__(self, operation: Operation | None) -> None:
+        self._operation = operation
+
+    def __enter__(self) -> None:
+        self._token = _operation.set(self._operation)
+
+    def __exit__(self, *_: object) -> None:
+        _operation.reset(self._token)
 
 
 @contextmanager

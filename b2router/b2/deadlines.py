@@ -15,8 +15,7 @@ import io
 import socket
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import urllib3
@@ -25,6 +24,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import wait_for_read
 from urllib3.util.connection import allowed_gai_family
+
+from b2router.b2.heads import Answer
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -120,26 +121,60 @@ class _Reader(io.BufferedReader):
     back cut short finds no room for the next whole one between them: a worker grew by megabytes with every thread.
     """
 
+    lends = False
+    """Whether large blocks are views of memory that the next read uses again."""
+
     def __init__(self, wait: _Wait) -> None:
         super().__init__(wait, _BUFFER_BYTES)
         self._wait = wait
+        self.be_patient = wait.be_patient
+        self._desk: memoryview | None = None  # of the block that was fetched, or is lent
+        self._fetched = 0
+
+    def fetch(self, size: int) -> bool:
+        """Read ahead what has come, at most so much; the next read gives it. False when nothing has come, or only
+        little is wanted; nobody waits."""
+        if self._fetched:
+            return True
+        if self._wait.may_be_ahead or size <= _SMALL_BYTES:
+            return False
+        desk = self._taken_desk()
+        self._fetched = self._wait.readinto_at_once(desk[:size])
+        return self._fetched > 0
 
     def read1(self, size: int = -1, /) -> bytes:
         """What has come, at most so much; waits only if that is nothing."""
-        if size <= _SMALL_BYTES:
+        if size <= _SMALL_BYTES and not self._fetched:
             return super().read1(size)
-        with _desks.taken() as whole:
-            desk, wait = whole[:size], self._wait
-            if wait.may_be_ahead:
-                first = super().read1(_BUFFER_BYTES)
-                count = len(first)
-                desk[:count] = first
-            else:
-                count = wait.readinto(desk) or 0
-            if count:
-                count += wait.readinto_at_once(desk[count:])
-            wait.may_be_ahead = False
-            return bytes(desk[:count])
+        desk = self._taken_desk()
+        count = min(self._fetched, size) or self._fill(desk[:size])
+        self._fetched = 0
+        if self.lends:
+            return cast("bytes", desk[:count].toreadonly())
+        block = bytes(desk[:count])
+        _desks.give_back(desk)
+        self._desk = None
+        return block
+
+    def _fill(self, desk: memoryview) -> int:
+        wait = self._wait
+        if wait.may_be_ahead:
+            first = super().read1(_BUFFER_BYTES)
+            count = len(first)
+            desk[:count] = first
+        else:
+            count = wait.readinto(desk) or 0
+        if count:
+            count += wait.readinto_at_once(desk[count:])
+        wait.may_be_ahead = False
+        return count
+
+    def _taken_desk(self) -> memoryview:
+        """A desk of its own, from now until it has given a block that is not lent. One that is lent when the reader
+        goes is left to the garbage collector: somebody may still look at it."""
+        if self._desk is None:
+            self._desk = _desks.take()
+        return self._desk
 
 
 class _Desks:
@@ -150,18 +185,17 @@ class _Desks:
     def __init__(self) -> None:
         self._free: list[memoryview] = []
 
-    @contextmanager
-    def taken(self) -> Iterator[memoryview]:
+    def take(self) -> memoryview:
         """A desk that nobody else has meanwhile."""
         try:
-            desk = self._free.pop()
+            return self._free.pop()
         except IndexError:
-            desk = memoryview(bytearray(DESK_BYTES))
-        try:
-            yield desk
-        finally:
-            if len(self._free) < _KEPT_DESKS:
-                self._free.append(desk)
+            return memoryview(bytearray(DESK_BYTES))
+
+    def give_back(self, desk: memoryview) -> None:
+        """One that nobody looks at any more."""
+        if len(self._free) < _KEPT_DESKS:
+            self._free.append(desk)
 
 
 _desks = _Desks()
@@ -170,7 +204,7 @@ _desks = _Desks()
 class _Connection(HTTPConnection):
     """A connection of urllib3 that takes its timeouts for deadlines."""
 
-    _wait: weakref.ref[_Wait] | None = None  # the answer holds it, and closes it when it goes
+    _last: weakref.ref[_Reader] | None = None  # the answer holds it, and closes it when it goes
 
     def connect(self) -> None:
         super().connect()
@@ -187,14 +221,14 @@ class _Connection(HTTPConnection):
         self, sock: Any, *args: Any, **options: Any
     ) -> http.client.HTTPResponse:
         """How http.client makes an answer: its head is read next."""
-        wait = _Wait(sock, self.timeout)
-        self._wait = weakref.ref(wait)
-        return http.client.HTTPResponse(cast("socket.socket", wait), *args, **options)
+        answer = Answer(cast("socket.socket", _Wait(sock, self.timeout)), *args, **options)
+        self._last = weakref.ref(cast("_Reader", answer.fp))
+        return answer
 
-    def be_patient(self, timeout_s: float) -> None:
-        """The body of the last answer has a timeout for each read, and no deadline."""
-        if self._wait is not None and (wait := self._wait()) is not None:
-            wait.be_patient(timeout_s)
+    @property
+    def body(self) -> _Reader | None:
+        """What the last answer is read from."""
+        return None if self._last is None else self._last()
 
     def _new_conn(self) -> socket.socket:
         """Each address in turn, with its share of the time that is left."""
@@ -253,15 +287,33 @@ def applied_to(manager: urllib3.PoolManager) -> urllib3.PoolManager:
     return manager
 
 
-def streamed(response: urllib3.BaseHTTPResponse, timeout_s: float) -> None:
+def streamed(response: urllib3.BaseHTTPResponse, timeout_s: float, *, lends: bool = False) -> None:
     """Let the body of an answer take its time, as long as it gets on.
 
     Args:
         response: its head was read, on a connection of this module.
         timeout_s: for one read of the body.
+        lends: whether `read1` may give views, each of them good until the next read.
     """
-    if isinstance(connection := response.connection, _Connection):
-        connection.be_patient(timeout_s)
+    if (body := _body_of(response)) is not None:
+        body.be_patient(timeout_s)
+        body.lends = lends
+
+
+def fetched(response: urllib3.BaseHTTPResponse, size: int) -> bool:
+    """Whether more of a body has come, so that the next `read1` of so many bytes will not wait. False is no answer.
+
+    Args:
+        response: `streamed` was called for it, and its body is not chunked.
+        size: at most what is left of the body.
+    """
+    body = _body_of(response)
+    return body is not None and body.fetch(size)
+
+
+def _body_of(response: urllib3.BaseHTTPResponse) -> _Reader | None:
+    connection = response.connection
+    return connection.body if isinstance(connection, _Connection) else None
 
 
 class Adapter(HTTPAdapter):

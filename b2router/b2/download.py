@@ -58,6 +58,7 @@ class Download:
         size_bytes: how many bytes it promises.
         on_wrong: called when the bytes turn out not to be those of the file, before it raises.
         block_bytes: the most that a block has; whoever reads may change it.
+        lends: whether blocks may be views of memory that the next block uses again; whoever reads may change it.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Download:
         self.stored = stored
         self._secret = secret
         self.block_bytes = BLOCK_BYTES
+        self.lends = False
         self.size_bytes = int(response.headers["Content-Length"])
         self.first = _first(response.headers.get("Content-Range"))
         self._session = session
@@ -126,6 +128,13 @@ class Download:
         self._limit = budget.current() or budget.of_request(self._session.limits)
         return b"".join(self)
 
+    def is_at_hand(self) -> bool:
+        """Whether the next block has come, and to give it takes no waiting and no computing. False is no answer."""
+        with self._lock:
+            if self._is_closed or self._is_reading or not self._is_streamed or self._hash is not None:
+                return False
+            return self._left > 0 and deadlines.fetched(self._response, min(self.block_bytes, self._left))
+
     def close(self) -> None:
         """Let the connection go: back to the pool when everything was read, closed otherwise. Any thread may call."""
         with self._lock:
@@ -168,7 +177,7 @@ class Download:
             deadlines.streamed(self._response, min(self._limit.read_timeout_s, left_s / 2))
         elif not self._is_streamed:
             self._is_streamed = True
-            deadlines.streamed(self._response, self._session.limits.read_timeout_s)
+            deadlines.streamed(self._response, self._session.limits.read_timeout_s, lends=self.lends)
 
     def _resume(self) -> None:
         self._resumes += 1

@@ -13,6 +13,9 @@ from b2router.errors import UnexpectedAnswer
 
 __all__ = ["StoredFile", "from_answer", "from_headers", "from_version"]
 
+_INFO = "x-bz-info-"
+_SHA1 = re.compile(r"[0-9a-f]{40}")
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -49,7 +52,12 @@ def from_headers(key: str, headers: Mapping[str, str]) -> StoredFile:
         UnexpectedAnswer: what answered did not speak B2, such as the login page of a network.
     Source: B2 documentation, "b2_download_file_by_name", response headers.
     """
-    given = {name.lower(): value for name, value in headers.items()}
+    given: dict[str, str] = {}
+    info: dict[str, str] = {}
+    for given_name, text in headers.items():
+        given[name := given_name.lower()] = text
+        if name.startswith(_INFO):
+            info[name.removeprefix(_INFO)] = unquote_plus(text)
     try:
         size = given["content-length"]
         if "content-range" in given:
@@ -57,16 +65,12 @@ def from_headers(key: str, headers: Mapping[str, str]) -> StoredFile:
         if not size.isdigit() or "transfer-encoding" in given:
             raise ValueError("a download of B2 has a length, and that is the length of its body")
         sha1 = given.get("x-bz-content-sha1", "none")
-        prefix = "x-bz-info-"
-        info = {
-            name.removeprefix(prefix): unquote_plus(text) for name, text in given.items() if name.startswith(prefix)
-        }
         return StoredFile(
             key=key,
             file_id=given["x-bz-file-id"],
             size_bytes=int(size),
             content_type=given.get("content-type", ""),
-            sha1=sha1 if re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
+            sha1=sha1 if _SHA1.fullmatch(sha1) else None,
             uploaded_at=datetime.fromtimestamp(int(given["x-bz-upload-timestamp"]) / 1000, tz=UTC),
             content_encoding=given.get("content-encoding"),
             info=info,
@@ -93,7 +97,7 @@ def from_answer(key: str, answer: Mapping[str, Any]) -> StoredFile:
             file_id=str(answer["fileId"]),
             size_bytes=int(answer["contentLength"]),
             content_type=str(answer["contentType"] or ""),
-            sha1=sha1 if re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
+            sha1=sha1 if _SHA1.fullmatch(sha1) else None,
             uploaded_at=datetime.fromtimestamp(int(answer["uploadTimestamp"]) / 1000, tz=UTC),
             content_encoding=info.get("b2-content-encoding"),
             info={name: text for name, text in info.items() if not name.startswith("b2-")},

@@ -32,6 +32,9 @@ __all__ = ["FileResponse", "Slot", "Slots", "WholeResponse", "slots"]
 BLOCK_BYTES = 512 * 1024
 """The most that a thread brings an ASGI server at a time: to go to a thread and back costs more than to read it."""
 
+PIECE_BYTES = 64 * 1024
+"""What Django hands an ASGI server at a time: it would cut larger ones into such."""
+
 RETRY_AFTER_S = 1
 """What a visitor is told for whom there is no slot."""
 
@@ -99,7 +102,7 @@ class WholeResponse(_AsStored, HttpResponse):
 
 
 class FileResponse(_AsStored, StreamingHttpResponse):
-    """A streamed file; under ASGI each block is pulled in a thread, as it is needed.
+    """A streamed file; under ASGI each block that has to be waited for is pulled in a thread, as it is needed.
 
     Args:
         body: an open download.
@@ -109,7 +112,8 @@ class FileResponse(_AsStored, StreamingHttpResponse):
 
     def __init__(self, body: Download, status: int, slot: Slot) -> None:
         operation = operations.held()
-        super().__init__(body if operation is None else _Observed(body, operation), status=status)
+        self._own: Iterator[bytes] = body if operation is None else _Observed(body, operation)
+        super().__init__(self._own, status=status)
         self._body = body
         self._give_back: Any = weakref.finalize(self, slot.give_back)
         if operation is not None:
@@ -121,13 +125,24 @@ class FileResponse(_AsStored, StreamingHttpResponse):
             async for block in self.streaming_content:  # type: ignore[union-attr]  # Django's stubs know one kind
                 yield block
             return
-        self._body.block_bytes = BLOCK_BYTES
+        body = self._body
+        body.block_bytes = BLOCK_BYTES
         pull = asyncio.get_running_loop().run_in_executor
         threads = _threads(os.getpid(), current_router().config.max_streams)
         within = copy_context().run  # a middleware that wraps the body may look at its context
-        blocks = iter(self)  # what a middleware has made of the body, hence to its own end
-        while (block := await pull(threads, within, _next, blocks)) is not None:
-            yield block
+        is_own = getattr(self, "_iterator", None) is self._own  # else a middleware has put something around it
+        body.lends = is_own
+        blocks = self._own if is_own else iter(self)
+        while True:
+            if is_own and body.is_at_hand():
+                await asyncio.sleep(0)  # the loop has others to serve
+                block = _next(blocks)
+            else:
+                block = await pull(threads, within, _next, blocks)
+            if block is None:
+                return
+            for first in range(0, len(block), PIECE_BYTES):
+                yield bytes(block[first : first + PIECE_BYTES])
 
     def close(self) -> None:
         """Let the download go; called by the server, also when the visitor leaves."""

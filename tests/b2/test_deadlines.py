@@ -252,6 +252,109 @@ def test_blocks_that_are_read_by_turns_do_not_mix(server: Impostor, session: Ses
     assert b"".join(read_other) == others
 
 
+def test_what_has_come_is_at_hand(sent: tuple[Impostor, Session]) -> None:
+    """And nothing else: whoever asks never waits, and never changes what comes."""
+    (server, session), goes_on, has_gone_on = sent, Event(), Event()
+    answer = server.http(200, CONTENT, **download_headers())
+    head = len(answer) - len(CONTENT)
+
+    def in_two(request: bytes) -> Iterator[bytes]:
+        yield answer[: head + CAME]
+        assert goes_on.wait(WINDOW_S)
+        yield answer[head + CAME :]
+        has_gone_on.set()
+
+    server.script = in_two
+    download = open_download(session, "acme-x", "k")
+    assert not download.is_at_hand()  # before anybody has begun to read, the time is that of the head
+    blocks = [next(download)]
+    while sum(map(len, blocks)) < CAME:
+        blocks.append(next(download))
+    assert not download.is_at_hand()
+    goes_on.set()
+    assert has_gone_on.wait(WINDOW_S)
+    at_hand = 0
+    while sum(map(len, blocks)) < len(CONTENT):
+        at_hand += download.is_at_hand() and download.is_at_hand()
+        blocks.append(next(download))
+    assert at_hand
+    assert not download.is_at_hand()
+    assert b"".join([*blocks, *download]) == CONTENT
+    download.close()
+    assert not download.is_at_hand()
+
+
+def test_half_a_record_is_not_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    server, goes_on = Impostor(tls=InHalves(proven_by(path)), pause_s=0), Event()
+    session = session_on(server.url)
+    server.script = lambda request: server.http(200, login(server))
+    session.login()
+    answer = server.http(200, CONTENT, **download_headers())
+    head = len(answer) - len(CONTENT)
+
+    def in_two(request: bytes) -> Iterator[bytes]:
+        yield answer[: head + CAME]
+        assert goes_on.wait(WINDOW_S)
+        yield answer[head + CAME :]
+
+    server.script = in_two
+    with ExitStack() as stack:
+        stack.callback(server.close)
+        stack.callback(session.close)
+        download = open_download(session, "acme-x", "k")
+        blocks = [next(download)]
+        while sum(map(len, blocks)) < 2 * RECORD - head:
+            blocks.append(next(download))
+        began = time.monotonic()
+        assert not download.is_at_hand()
+        assert time.monotonic() - began < WINDOW_S
+        goes_on.set()
+        assert b"".join([*blocks, *download]) == CONTENT
+
+
+def test_bytes_that_are_checked_are_never_at_hand(server: Impostor, session: Session) -> None:
+    """To compute a SHA-1 takes longer than an event loop should wait."""
+    sha1 = {"X_Bz_Content_Sha1": hashlib.sha1(CONTENT).hexdigest()}
+    server.script = lambda request: server.http(200, CONTENT, **download_headers() | sha1)
+    download = open_download(session, "acme-x", "k")
+    blocks = [next(download)]
+    while sum(map(len, blocks)) < len(CONTENT):
+        assert not download.is_at_hand()
+        blocks.append(next(download))
+    assert b"".join(blocks) == CONTENT
+
+
+def test_a_lent_block_is_nobody_elses_until_the_next(sent: tuple[Impostor, Session]) -> None:
+    """Not when its download is closed meanwhile, either: others would see bytes that they may not read."""
+    (server, session), others = sent, bytes(reversed(CONTENT))
+    server.script = lambda request: server.http(200, others if b"/other " in request else CONTENT, **download_headers())
+    one = open_download(session, "acme-x", "k")
+    one.lends = True
+    lent: Any = next(one)
+    seen = bytes(lent)
+    assert isinstance(lent, memoryview)
+    one.close()
+    assert b"".join(open_download(session, "acme-x", "other")) == others
+    assert bytes(lent) == seen
+    with pytest.raises(TypeError):
+        lent[0] = 0
+
+
+def test_lent_blocks_are_the_whole_file(sent: tuple[Impostor, Session]) -> None:
+    server, session = sent
+    server.script = lambda request: server.http(200, CONTENT, **download_headers())
+    downloads = [open_download(session, "acme-x", "k") for _ in range(3)]
+    for download in downloads:
+        download.lends = True
+    came = [b"", b"", b""]
+    while any(len(content) < len(CONTENT) for content in came):
+        for number, download in enumerate(downloads):
+            came[number] += bytes(next(download, b""))
+    assert came == [CONTENT] * 3
+
+
 # Hosts that take no connection
 
 ADDRESSES = ["127.0.0.2", "127.0.0.3", "127.0.0.4"]

@@ -6,7 +6,9 @@ import asyncio
 import gc
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,11 +19,13 @@ from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from b2router import get_storage
+from b2router.delivery import streams
 from b2router.delivery.streams import BLOCK_BYTES, Slots, slots
 from b2router.emulator import Emulator
+from b2router.views import serve
 from tests.conftest import Configure
 
 pytestmark = pytest.mark.django_db
@@ -158,6 +162,56 @@ def test_a_body_comes_whole_and_in_bounded_blocks_under_asgi(configure: Configur
     assert b"".join(came) == content
     assert max(map(len, came)) <= BLOCK_BYTES
     with_all.close()
+
+
+def test_what_has_come_needs_no_thread_under_asgi(
+    configure: Configure, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what has to be waited for is pulled in one; the loop has its turn between any two blocks."""
+    settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "defaults": {"upload": {"part_bytes": 5_000_000}}}
+    content = b"0123456789" * 1_200_000
+    storage: Any = get_storage("public")
+    storage.save("whole.bin", ContentFile(content[:4_000_000]))  # B2 knows its SHA-1, which is computed in threads
+    storage.save("parts.bin", ContentFile(content))
+    pulled: list[str] = []
+
+    class Counted(ThreadPoolExecutor):
+        def submit(self, *given: Any, **options: Any) -> Any:
+            pulled.append("block")
+            return super().submit(*given, **options)
+
+    threads = Counted(2)
+    monkeypatch.setattr(streams, "_threads", lambda *given: threads)
+
+    async def read(name: str) -> tuple[int, int, int]:
+        answer: Any = await sync_to_async(serve)(RequestFactory().get("/"), "public", name)
+        pulled.clear()
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        other = asyncio.ensure_future(others())
+        blocks = []
+        async for block in answer:
+            blocks.append(block)
+            time.sleep(0.001)  # a visitor who is slower than B2
+        other.cancel()
+        await sync_to_async(answer.close)()
+        assert b"".join(blocks) == content[: sum(map(len, blocks))]
+        return sum(map(len, blocks)), len(pulled), turns
+
+    size, in_threads, turns = asyncio.run(read("parts.bin"))
+    assert size == len(content)
+    assert in_threads < size / BLOCK_BYTES / 2
+    assert turns >= size / BLOCK_BYTES
+    size, in_threads, _ = asyncio.run(read("whole.bin"))
+    assert size == 4_000_000
+    assert in_threads >= size / BLOCK_BYTES
+    threads.shutdown()
 
 
 def test_what_a_middleware_puts_around_a_body_sees_its_context(two_streams: None) -> None:
