@@ -185,19 +185,52 @@ class within:
         _operation.reset(self._token)
 
 
-@contextmanager
-def answering(profile: str, method: str | None) -> Iterator[Operation]:
+class _lasting:
+    """What happens inside belongs to the operation, which an error ends.
+
+    Args:
+        operation: one that was begun.
+        status: which it then has; None for the name of the error's class.
+    """
+
+    __slots__ = ("_operation", "_status", "_token")
+
+    def __init__(self, operation: Operation, status: str | None = None) -> None:
+        self._operation = operation
+        self._status = status
+
+    def __enter__(self) -> Operation:
+        self._token = _operation.set(self._operation)
+        return self._operation
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        try:
+            if error is not None:
+                self._operation.status = self._status or type(error).__name__
+                if self._operation.error is None:
+                    note_error(error)
+                self._operation.end()
+        finally:
+            _operation.reset(self._token)
+
+
+class answering(_lasting):
     """An answer of the proxy view; a body that is streamed holds the operation and ends it.
 
     Args:
         profile: the profile's name.
         method: of the request.
     """
-    operation = Operation(profile, method if method in _METHODS else "OTHER")
-    with _lasting(operation, "500"):
-        yield operation
-    if not operation.is_held:
-        operation.end()
+
+    __slots__ = ()
+
+    def __init__(self, profile: str, method: str | None) -> None:
+        super().__init__(Operation(profile, method if method in _METHODS else "OTHER"), "500")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        super().__exit__(kind, error, traceback)
+        if error is None and not self._operation.is_held:
+            self._operation.end()
 
 
 @contextmanager
@@ -230,22 +263,6 @@ def ending(operation: Operation | None) -> Iterator[None]:
     with _lasting(operation):
         yield
     operation.end()
-
-
-@contextmanager
-def _lasting(operation: Operation, status: str | None = None) -> Iterator[None]:
-    """What happens inside belongs to the operation, which an error ends."""
-    token = _operation.set(operation)
-    try:
-        yield
-    except BaseException as error:
-        operation.status = status or type(error).__name__
-        if operation.error is None:
-            note_error(error)
-        operation.end()
-        raise
-    finally:
-        _operation.reset(token)
 
 
 class _HasProfile(Protocol):

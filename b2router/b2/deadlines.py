@@ -30,7 +30,7 @@ from b2router.b2.heads import Answer
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Adapter", "applied_to", "streamed"]
+__all__ = ["Adapter", "Stale", "applied_to", "fetched", "is_stale", "streamed"]
 
 DESK_BYTES = 512 * 1024
 """The most that one read gives."""
@@ -40,6 +40,13 @@ _KEPT_DESKS = 8
 _SMALL_BYTES = 64 * 1024
 _BUFFER_BYTES = 8 * 1024
 """Less than what is small, whatever Python's default: `read1` empties the buffer into a block."""
+
+FRESH_S = 1.0
+"""So long after a good answer nobody asks the system whether the connection is still open: with small files, that is a
+twentieth of what they cost."""
+
+DISTRUST_S = 60.0
+"""So long after one was closed all the same everybody asks."""
 
 SEND_TIMEOUT_S = 30.0
 """For one block of an upload. It is generous, because the system takes blocks in gulps when the way is slow."""
@@ -94,16 +101,17 @@ class _Wait(io.RawIOBase):
     def readinto_at_once(self, buffer: memoryview) -> int:
         """How many further bytes have come, and they are in the buffer; nobody waits, for the rest of a record of TLS
         neither. What goes wrong is for the next read to hear of."""
-        if not buffer or not wait_for_read(cast("socket.socket", self), timeout=0):
-            return 0
-        count, timeout_s = 0, self._sock.gettimeout()
-        self._sock.settimeout(0)
-        try:
-            with suppress(OSError):
+        count = 0
+        with suppress(OSError, ValueError):  # of one that is closed
+            if not buffer or not wait_for_read(cast("socket.socket", self), timeout=0):
+                return 0
+            timeout_s = self._sock.gettimeout()
+            self._sock.settimeout(0)
+            try:
                 while count < len(buffer) and (more := self._raw.readinto(buffer[count:])):
                     count += more
-        finally:
-            self._sock.settimeout(timeout_s)
+            finally:
+                self._sock.settimeout(timeout_s)
         return count
 
     def fileno(self) -> int:
@@ -129,7 +137,7 @@ class _Reader(io.BufferedReader):
         self._wait = wait
         self.be_patient = wait.be_patient
         self._desk: memoryview | None = None  # of the block that was fetched, or is lent
-        self._fetched = 0
+        self._fetched = memoryview(b"")
 
     def fetch(self, size: int) -> bool:
         """Read ahead what has come, at most so much; the next read gives it. False when nothing has come, or only
@@ -139,21 +147,25 @@ class _Reader(io.BufferedReader):
         if self._wait.may_be_ahead or size <= _SMALL_BYTES:
             return False
         desk = self._taken_desk()
-        self._fetched = self._wait.readinto_at_once(desk[:size])
-        return self._fetched > 0
+        self._fetched = desk[: self._wait.readinto_at_once(desk[:size])]
+        return len(self._fetched) > 0
 
     def read1(self, size: int = -1, /) -> bytes:
         """What has come, at most so much; waits only if that is nothing."""
         if size <= _SMALL_BYTES and not self._fetched:
             return super().read1(size)
         desk = self._taken_desk()
-        count = min(self._fetched, size) or self._fill(desk[:size])
-        self._fetched = 0
+        if self._fetched:
+            came = self._fetched if size < 0 else self._fetched[:size]
+            self._fetched = self._fetched[len(came) :]
+        else:
+            came = desk[: self._fill(desk[:size])]
         if self.lends:
-            return cast("bytes", desk[:count].toreadonly())
-        block = bytes(desk[:count])
-        _desks.give_back(desk)
-        self._desk = None
+            return cast("bytes", came.toreadonly())
+        block = bytes(came)
+        if not self._fetched:
+            _desks.give_back(desk)
+            self._desk = None
         return block
 
     def _fill(self, desk: memoryview) -> int:
@@ -201,12 +213,43 @@ class _Desks:
 _desks = _Desks()
 
 
+class Stale(http.client.RemoteDisconnected):
+    """A kept connection was closed before it gave an answer: another one may be tried at once."""
+
+
+class _Trust:
+    """In connections that were just used, until it is disappointed."""
+
+    def __init__(self) -> None:
+        self._from = 0.0
+
+    def holds(self, good_at: float) -> bool:
+        """Whether a connection whose last good answer came then needs no asking."""
+        return self._from < good_at > time.monotonic() - FRESH_S
+
+    def end(self) -> None:
+        """It does not hold for a while."""
+        self._from = time.monotonic() + DISTRUST_S
+
+
+_trust = _Trust()
+
+
 class _Connection(HTTPConnection):
     """A connection of urllib3 that takes its timeouts for deadlines."""
 
     _last: weakref.ref[_Reader] | None = None  # the answer holds it, and closes it when it goes
+    _is_sending = False
+    _is_used = False  # since it was opened
+    _good_at = -FRESH_S
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it can be used again: a pool asks."""
+        return (self.sock is not None and _trust.holds(self._good_at)) or super().is_connected
 
     def connect(self) -> None:
+        self._is_used, self._good_at = False, -FRESH_S
         super().connect()
         self.sock.settimeout(self.timeout)  # `_new_conn` left what remained for the handshake
 
@@ -215,6 +258,7 @@ class _Connection(HTTPConnection):
             self.connect()
         # Until the answer is waited for; a head alone waits for nobody, as the system takes all of it at once.
         self.timeout = None if body is None else SEND_TIMEOUT_S
+        self._is_sending = body is not None
         super().request(method, url, body, *args, **options)
 
     def response_class(  # type: ignore[override]  # called as the class would be
@@ -223,6 +267,19 @@ class _Connection(HTTPConnection):
         """How http.client makes an answer: its head is read next."""
         answer = Answer(cast("socket.socket", _Wait(sock, self.timeout)), *args, **options)
         self._last = weakref.ref(cast("_Reader", answer.fp))
+        return answer
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
+        """As urllib3 does; `Stale` when the connection was kept, and was closed."""
+        try:
+            answer = super().getresponse()
+        except ConnectionError as error:
+            if not self._is_used:
+                raise
+            _trust.end()
+            raise Stale("The kept connection was closed.") from error
+        is_good = answer.status < 400 and not self._is_sending  # an upload is too dear to be sent in vain
+        self._is_used, self._good_at = True, time.monotonic() if is_good else -FRESH_S
         return answer
 
     @property
@@ -298,6 +355,11 @@ def streamed(response: urllib3.BaseHTTPResponse, timeout_s: float, *, lends: boo
     if (body := _body_of(response)) is not None:
         body.be_patient(timeout_s)
         body.lends = lends
+
+
+def is_stale(error: Exception) -> bool:
+    """Whether a request of urllib3 failed for nothing but `Stale`."""
+    return any(isinstance(cause, Stale) for cause in error.args)
 
 
 def fetched(response: urllib3.BaseHTTPResponse, size: int) -> bool:

@@ -114,10 +114,7 @@ class Download:
             self._is_closed = True
             raise
         finally:
-            with self._lock:
-                self._is_reading = False
-            if self._is_closed:
-                self._response.close()
+            self._has_read()
 
     def at_once(self) -> bytes:
         """All bytes that are promised, for what is small: in the time of the answer, where a stream has it for a block.
@@ -125,15 +122,22 @@ class Download:
         Raises:
             BackendError: as for a block; or no time is left.
         """
+        self.lends = False
         self._limit = budget.current() or budget.of_request(self._session.limits)
         return b"".join(self)
 
     def is_at_hand(self) -> bool:
         """Whether the next block has come, and to give it takes no waiting and no computing. False is no answer."""
+        if not self._is_streamed or self._hash is not None or not self._left:
+            return False
         with self._lock:
-            if self._is_closed or self._is_reading or not self._is_streamed or self._hash is not None:
+            if self._is_closed or self._is_reading:
                 return False
-            return self._left > 0 and deadlines.fetched(self._response, min(self.block_bytes, self._left))
+            self._is_reading = True
+        try:
+            return deadlines.fetched(self._response, min(self.block_bytes, self._left))
+        finally:
+            self._has_read()
 
     def close(self) -> None:
         """Let the connection go: back to the pool when everything was read, closed otherwise. Any thread may call."""
@@ -148,6 +152,12 @@ class Download:
         if not is_reading:  # otherwise the thread that reads closes, once it has woken up
             self._response.close()
 
+    def _has_read(self) -> None:
+        with self._lock:
+            self._is_reading = False
+        if self._is_closed:
+            self._response.close()
+
     def _is_whole(self) -> bool:
         return self.size_bytes == self.stored.size_bytes
 
@@ -159,12 +169,14 @@ class Download:
                 what = "the body broke off"
             except (Urllib3Error, OSError) as error:
                 block, what = b"", f"the body broke off: {type(error).__name__}"
+            if self._is_closed:  # by another thread: the block may be anything, such as records of TLS as they came
+                raise faults.unavailable("the download was closed")
             if block:
                 self._left -= len(block)
                 if not self._left:
                     self._response.drain_conn()  # nothing is left to read, see above
                 return block
-            if self._is_closed or self._resumes == MAX_RESUMES or self._left == self._left_at_resume:
+            if self._resumes == MAX_RESUMES or self._left == self._left_at_resume:
                 raise faults.unavailable(what)
             self._resume()
 
@@ -365,8 +377,9 @@ def _request(
             except Urllib3Error as error:
                 if wire.reached_b2(error):
                     operations.count_call(call, is_retry=is_retry)
-                if not isinstance(faults.of_connection(error), Unavailable) or not limit.pause(None):
-                    raise faults.of_connection(error) from None
+                may_help = isinstance(faults.of_connection(error), Unavailable)
+                if not may_help or not (deadlines.is_stale(error) or limit.pause(None)):
+                    raise faults.of_connection(error) from None  # held by no name: its frames hold the answer
                 continue
             operations.count_call(call, is_retry=is_retry)
             if is_given:

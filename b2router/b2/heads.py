@@ -16,9 +16,11 @@ MAX_INTERIM: Final = 8
 """So many answers may announce the one that is waited for (RFC 9110, section 15.2); B2 sends none."""
 
 _STATUS = re.compile(r"HTTP/1\.(\d)[ \t]+([1-9]\d\d)([^\d\r\n][^\r\n]*)?\r?\n")
-_FIELD = r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\r\n\0]*)\r?\n"  # RFC 9110, section 5.1
+_FIELD = r"([^\0-\x20\x7f:]+)[ \t]*:([^\r\n\0]*)\r?\n"  # names that RFC 9110, section 5.1, has not, do no harm
 _EACH_FIELD = re.compile(_FIELD)
+_LENGTH = re.compile("[0-9]{1,18}")
 _ALL_FIELDS = re.compile(f"(?:{_FIELD})*\r?\n")
+_END = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")  # RFC 9112, section 5.2
 
 
@@ -66,7 +68,7 @@ class Answer(http.client.HTTPResponse):
             if not _ALL_FIELDS.fullmatch(lines):
                 raise http.client.HTTPException("The head of the answer broke off, or has a line that is no field.")
             self.status = int(status[2])
-            if self.status >= 200:
+            if self.status == 101 or self.status >= 200:
                 break
         else:
             raise http.client.HTTPException("Only interim answers came.")
@@ -78,26 +80,28 @@ class Answer(http.client.HTTPResponse):
         self._frame({name.lower(): value for name, value in reversed(fields)})
 
     def _frame(self, fields: dict[str, str]) -> None:
-        self.chunked = fields.get("transfer-encoding", "").lower() == "chunked"
+        coding = fields.get("transfer-encoding")
+        self.chunked = coding is not None and coding.lower() == "chunked"
         self.chunk_left = None
         length = fields.get("content-length", "")
-        self.length = int(length) if length.isdecimal() and length.isascii() and not self.chunked else None
-        if self._is_head or self.status in (204, 304):
+        self.length = int(length) if _LENGTH.fullmatch(length) and coding is None else None
+        if self._is_head or self.status in (101, 204, 304):
             self.length = 0
         connection = fields.get("connection", "").lower()
         if self.version == 11:
             stays = "close" not in connection
         else:
             stays = "keep-alive" in connection or bool(fields.get("keep-alive"))
-        self.will_close = not stays or (self.length is None and not self.chunked)
+        is_framed = self.chunked or self.length is not None
+        self.will_close = not stays or not is_framed or (coding is not None and bool(length))
 
     def _head(self) -> str:
         """All until the empty line; mostly that has come by one read."""
         ahead = self.fp.peek()
         if not ahead:
             raise http.client.RemoteDisconnected("The connection was closed, and no answer came.")
-        if (end := ahead.find(b"\r\n\r\n")) >= 0:
-            head = self.fp.read(end + 4)
+        if (end := _END.search(ahead)) is not None:
+            head = self.fp.read(end.end())
         else:
             head = b""
             while (line := self.fp.readline(MAX_BYTES + 1 - len(head))) and len(head) <= MAX_BYTES:

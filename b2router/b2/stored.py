@@ -64,6 +64,8 @@ def from_headers(key: str, headers: Mapping[str, str]) -> StoredFile:
             size = given["content-range"].rpartition("/")[2]
         if not size.isdigit() or "transfer-encoding" in given:
             raise ValueError("a download of B2 has a length, and that is the length of its body")
+        if unquote_plus(given.get("x-bz-file-name", key)) != key:
+            raise ValueError("the answer to another question")
         sha1 = given.get("x-bz-content-sha1", "none")
         return StoredFile(
             key=key,

@@ -134,6 +134,25 @@ def test_a_body_that_stops_getting_on_is_given_up(server: Impostor, session: Ses
         list(download)
 
 
+# Kept connections
+
+CLOSED = {"Connection": None}
+"""Of an answer whose connection is closed, though nothing in it says so."""
+
+
+@pytest.mark.parametrize("fresh_s", [0.0, WINDOW_S], ids=["asked", "not asked"])
+def test_a_connection_that_was_closed_meanwhile_loses_nothing(
+    fresh_s: float, server: Impostor, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "FRESH_S", fresh_s)
+    monkeypatch.setattr(deadlines, "_trust", deadlines._Trust())
+    monkeypatch.setattr(Budget, "pause", lambda *given: pytest.fail("nothing is wrong with B2"))
+    session.limits = Limits()
+    server.script = lambda request: server.http(200, CONTENT, **download_headers() | CLOSED)
+    assert [b"".join(open_download(session, "acme-x", "k")) for _ in range(3)] == [CONTENT] * 3
+    assert server.asked(b"GET /file/acme-x/k ") == 3
+
+
 # Blocks: what has come, and no waiting for more
 
 CONTENT = random.Random(7).randbytes(200_000)
@@ -340,6 +359,41 @@ def test_a_lent_block_is_nobody_elses_until_the_next(sent: tuple[Impostor, Sessi
     assert bytes(lent) == seen
     with pytest.raises(TypeError):
         lent[0] = 0
+
+
+@pytest.mark.parametrize("lends", [False, True])
+def test_what_was_fetched_may_be_read_in_smaller_blocks(lends: bool, sent: tuple[Impostor, Session]) -> None:
+    server, session = sent
+    server.script = lambda request: server.http(200, CONTENT, **download_headers())
+    download = open_download(session, "acme-x", "k")
+    download.lends = lends
+    came = bytes(next(download))
+    while len(came) < len(CONTENT):
+        download.block_bytes = len(CONTENT)
+        download.is_at_hand()
+        download.block_bytes = 7_000
+        came += bytes(next(download))
+    assert came == CONTENT
+    assert server.asked(b"Range: ") == 0
+
+
+def test_a_download_that_is_closed_meanwhile_gives_nothing_more(
+    sent: tuple[Impostor, Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may close it; what a closed connection by TLS still gives are records, as they came."""
+    server, session = sent
+    server.script = lambda request: server.http(200, CONTENT, **download_headers())
+    download = open_download(session, "acme-x", "k")
+    read_on = deadlines._Wait.readinto_at_once
+
+    def closed(wait: deadlines._Wait, buffer: memoryview) -> int:
+        download.close()
+        return read_on(wait, buffer)
+
+    monkeypatch.setattr(deadlines._Wait, "readinto_at_once", closed)
+    with pytest.raises(Unavailable):
+        next(download)
+    assert next(download, None) is None
 
 
 def test_lent_blocks_are_the_whole_file(sent: tuple[Impostor, Session]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from b2router.b2 import budget, objects
+from b2router.b2 import budget, deadlines, objects
 from b2router.b2.download import BLOCK_BYTES, Download, open_download, stat
 from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
@@ -63,6 +63,32 @@ def test_a_span_without_a_byte_is_an_error(key: str, span: Any, session: Session
 
 def test_no_block_is_larger_than_promised(session: Session) -> None:
     assert max(len(block) for block in open_download(session, BUCKET, "a.bin")) <= BLOCK_BYTES
+
+
+def test_of_a_fresh_connection_the_system_is_not_asked_whether_it_is_open(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is a good part of what a small file costs. After an error it is asked, and when a moment has passed."""
+    asked: list[str] = []
+    is_connected: Any = urllib3.connection.HTTPConnection.is_connected
+
+    def spied(connection: urllib3.connection.HTTPConnection) -> bool:
+        asked.append("?")
+        return bool(is_connected.fget(connection))
+
+    def read(key: str = "one") -> int:
+        asked.clear()
+        with suppress(NotFound):
+            b"".join(open_download(session, BUCKET, key))
+        return len(asked)
+
+    monkeypatch.setattr(deadlines, "_trust", deadlines._Trust())
+    read()
+    monkeypatch.setattr(urllib3.connection.HTTPConnection, "is_connected", property(spied))
+    assert [read(), read("none"), read(), read()] == [0, 0, 1, 0]
+    monkeypatch.setattr(deadlines, "FRESH_S", 0.0)
+    assert [read(), read()] == [1, 1]
+    assert connections(session) == 1
 
 
 def test_one_connection_serves_what_is_read_to_the_end(session: Session) -> None:

@@ -22,7 +22,7 @@ HEADERS = {
 
 
 def test_the_headers_are_the_metadata() -> None:
-    assert from_headers("loc/a", HEADERS) == StoredFile(
+    assert from_headers("loc/a", {**HEADERS, "X-Bz-File-Name": "loc%2Fa"}) == StoredFile(
         key="loc/a",
         file_id="4_z1",
         size_bytes=10,
@@ -47,6 +47,7 @@ def test_a_hash_that_b2_does_not_vouch_for_is_none(sha1: str) -> None:
     "broken",
     [
         {"X-Bz-File-Id": None},
+        {"X-Bz-File-Name": "b"},
         {"X-Bz-Upload-Timestamp": None},
         {"Content-Length": None},
         {"Content-Length": "ten"},
