@@ -48,7 +48,7 @@ def apply(address: Address, paths: Sequence[str], clients: int, seconds: float, 
     answered = failed = 0
     with selectors.DefaultSelector() as selector:
         for number in range(clients):
-            _Client(address, selector, STAYS * (number + 1) // clients, body_bytes).ask(next(requests))
+            _Client(address, selector, STAYS * (number + 1) // clients).ask(next(requests))
             time.sleep(APART_S)
         started = time.perf_counter()
         deadline = started + seconds
@@ -56,7 +56,7 @@ def apply(address: Address, paths: Sequence[str], clients: int, seconds: float, 
             ready = selector.select(deadline - now)
             for key, _ in ready:
                 client: _Client = key.data
-                status = client.read()
+                status = client.read(body_bytes)
                 if status is None:
                     continue
                 if status == 200:
@@ -66,22 +66,17 @@ def apply(address: Address, paths: Sequence[str], clients: int, seconds: float, 
                 client.ask(next(requests))
         elapsed = time.perf_counter() - started
         for client in _clients(selector):
-            failed += client.finish() not in (200, None)
+            client.finish(body_bytes)
     return Load(answered, failed, elapsed)
 
 
 class _Client:
-    """A visitor with one connection, who goes after a while and comes again, as when the server closes it.
+    """A visitor with one connection, who goes after a while and comes again, as when the server closes it."""
 
-    The system wakes it when as much has come as the body has, not for a head that comes apart from it: what the clients
-    use of the machine, the server has not. An answer that is shorter, and no good one, is looked at in the end.
-    """
-
-    def __init__(self, address: Address, selector: selectors.BaseSelector, stays: int, body_bytes: int) -> None:
+    def __init__(self, address: Address, selector: selectors.BaseSelector, stays: int) -> None:
         self._address = address
         self._selector = selector
         self._stays = stays
-        self._body_bytes = body_bytes
         self._connect()
 
     def ask(self, request: bytes) -> None:
@@ -97,7 +92,7 @@ class _Client:
             self._reconnect()
             self._sock.sendall(request)
 
-    def read(self) -> int | None:
+    def read(self, body_bytes: int) -> int | None:
         """The status once the answer is complete; 0 for one that broke off or has another length; else None."""
         try:
             block = self._sock.recv(READ_BYTES)
@@ -117,25 +112,23 @@ class _Client:
         if b"\r\ntransfer-encoding: chunked" in fields:
             if not body.endswith(b"0\r\n\r\n"):
                 return None
-            complete = len(body) >= self._body_bytes
+            complete = len(body) >= body_bytes
         else:
             length = int(fields.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0] or 0)
             if len(body) < length:
                 return None
-            complete = length == self._body_bytes
+            complete = length == body_bytes
         if b"\r\nconnection: close" in fields:
             self._reconnect()
         return status if complete or status != 200 else 0
 
-    def finish(self) -> int | None:
-        """Wait for the answer that is under way, so that the server is idle afterwards: what `read` says of it."""
+    def finish(self, body_bytes: int) -> None:
+        """Wait for the answer that is under way, so that the server is idle afterwards."""
         deadline = time.monotonic() + WAIT_S
         self._sock.settimeout(WAIT_S)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        while (status := self.read()) is None and time.monotonic() < deadline:
+        while time.monotonic() < deadline and self.read(body_bytes) is None:
             pass
         self._disconnect()
-        return status
 
     def _reconnect(self) -> None:
         self._disconnect()
@@ -148,7 +141,6 @@ class _Client:
     def _connect(self) -> None:
         self._sock = socket.create_connection((self._address.host, self._address.port), timeout=WAIT_S)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, self._body_bytes)
         self._selector.register(self._sock, selectors.EVENT_READ, self)
 
 
