@@ -29,13 +29,13 @@ LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 @pytest.fixture(autouse=True)
 def _own_cache(settings: Any, request: pytest.FixtureRequest) -> Iterator[None]:
     """A cache of this test's own, and nothing counted."""
-    settings.CACHES = {"default": {"BACKEND": LOCMEM, "LOCATION": request.node.nodeid}}
     gc.collect()  # files that an earlier test has not closed
     for thread in threading.enumerate():  # what an earlier test has counted, on its way to a cache
         if isinstance(thread, threading.Timer):
             thread.cancel()
             thread.join(10)
     tallies.begin_anew()
+    settings.CACHES = {"default": {"BACKEND": LOCMEM, "LOCATION": request.node.nodeid}}
     yield
     tallies.begin_anew()
 
