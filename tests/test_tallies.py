@@ -26,15 +26,20 @@ pytestmark = pytest.mark.django_db
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(settings: Any, request: pytest.FixtureRequest) -> Iterator[None]:
-    """A cache of this test's own, and nothing counted."""
+def nothing_is_counted() -> None:
+    """Nor is anything on its way to a cache, which by then would be another one."""
     gc.collect()  # files that an earlier test has not closed
-    for thread in threading.enumerate():  # what an earlier test has counted, on its way to a cache
+    for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()
             thread.join(10)
     tallies.begin_anew()
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(settings: Any, request: pytest.FixtureRequest) -> Iterator[None]:
+    """A cache of this test's own, and nothing counted."""
+    nothing_is_counted()
     settings.CACHES = {"default": {"BACKEND": LOCMEM, "LOCATION": request.node.nodeid}}
     yield
     tallies.begin_anew()

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from b2router import tallies
 from tests.conftest import Configure
-from tests.test_tallies import record
+from tests.test_tallies import nothing_is_counted, record
 
 TODAY = "2026-12-02"
 
@@ -23,10 +23,10 @@ def _counted(
     configure: Configure, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.MonkeyPatch]:
     """Figures of two days in a cache that processes share."""
+    nothing_is_counted()
     settings.CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(tmp_path)}
     }
-    tallies.begin_anew()
     for day, count in (("2026-12-01", 3), (TODAY, 2)):
         monkeypatch.setattr("b2router.tallies.today", lambda day=day: day)
         for _ in range(count):
