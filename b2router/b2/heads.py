@@ -1,5 +1,5 @@
-"""The heads of answers, read without the parser for e-mails that http.client takes for them: that was a twentieth of
-what a small file cost the server. How long a body is follows RFC 9112, section 6.3."""
+"""The heads of answers, read without the parser for e-mails that http.client takes for them, which needs twice as long.
+How long a body is follows RFC 9112, section 6.3."""
 
 from __future__ import annotations
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import random
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
-from urllib3.util import wait_for_read
 
 from b2router.b2 import budget, deadlines, objects
 from b2router.b2.budget import Budget
@@ -24,7 +20,7 @@ from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
 from b2router.config import Account, Limits
 from b2router.errors import Unavailable
-from tests.impostor import Impostor, InHalves, Reset, certificate, download_headers, header, login, proven_by
+from tests.impostor import Impostor, download_headers, login
 
 getaddrinfo = socket.getaddrinfo
 
@@ -148,265 +144,9 @@ def test_a_connection_that_was_closed_meanwhile_loses_nothing(
     monkeypatch.setattr(deadlines, "_trust", deadlines._Trust())
     monkeypatch.setattr(Budget, "pause", lambda *given: pytest.fail("nothing is wrong with B2"))
     session.limits = Limits()
-    server.script = lambda request: server.http(200, CONTENT, **download_headers() | CLOSED)
-    assert [b"".join(open_download(session, "acme-x", "k")) for _ in range(3)] == [CONTENT] * 3
+    server.script = lambda request: server.http(200, b"abc", **download_headers() | CLOSED)
+    assert [b"".join(open_download(session, "acme-x", "k")) for _ in range(3)] == [b"abc"] * 3
     assert server.asked(b"GET /file/acme-x/k ") == 3
-
-
-# Blocks: what has come, and no waiting for more
-
-CONTENT = random.Random(7).randbytes(200_000)
-CAME = 40_000
-RECORD = 16 * 1024
-"""The most that TLS puts into one."""
-
-
-@pytest.fixture(params=["clear", "tls"])
-def sent(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Impostor, Session]]:
-    """A server that is logged in at, in clear and by TLS."""
-    path = certificate(tmp_path)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    server = Impostor(tls=proven_by(path) if request.param == "tls" else None, pause_s=0)
-    session = session_on(server.url)
-    server.script = lambda request: server.http(200, login(server))
-    session.login()
-    yield server, session
-    session.close()
-    server.close()
-
-
-def test_a_block_is_all_that_has_come(sent: tuple[Impostor, Session]) -> None:
-    """TLS gives out 16 KiB at a time, however much there is."""
-    (server, session), has_come, goes_on = sent, Event(), Event()
-    answer = server.http(200, CONTENT, **download_headers())
-    head = len(answer) - len(CONTENT)
-
-    def in_two(request: bytes) -> Iterator[bytes]:
-        yield answer[: head + CAME]
-        has_come.set()
-        assert goes_on.wait(WINDOW_S)
-        yield answer[head + CAME :]
-
-    server.script = in_two
-    download = open_download(session, "acme-x", "k")
-    assert has_come.wait(WINDOW_S)
-    blocks = [next(download)]
-    assert blocks == [CONTENT[:CAME]]
-    goes_on.set()
-    assert b"".join([*blocks, *download]) == CONTENT
-
-
-def test_what_has_come_is_not_lost_with_the_connection(sent: tuple[Impostor, Session]) -> None:
-    """It is not asked for again."""
-    (server, session), is_open = sent, Event()
-    answer = server.http(200, CONTENT, **download_headers())
-    head = len(answer) - len(CONTENT)
-
-    def breaks_off(request: bytes) -> Iterator[bytes]:
-        if first := header(request, "Range").removeprefix("bytes=").removesuffix(f"-{len(CONTENT) - 1}"):
-            place = f"bytes {first}-{len(CONTENT) - 1}/{len(CONTENT)}"
-            yield server.http(206, CONTENT[int(first) :], Content_Range=place, **download_headers())
-            return
-        yield answer[: head + CAME]
-        assert is_open.wait(WINDOW_S)
-        raise Reset
-
-    server.script = breaks_off
-    download = open_download(session, "acme-x", "k")
-    is_open.set()
-    assert server.has_reset.wait(WINDOW_S)
-    assert b"".join(download) == CONTENT
-    assert server.asked(f"Range: bytes={CAME}-".encode()) == 1
-
-
-def test_a_block_waits_for_no_half_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TLS gives out whole records; one that stalls half way keeps back nothing that came before it."""
-    path = certificate(tmp_path)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    server, goes_on = Impostor(tls=InHalves(proven_by(path)), pause_s=0), Event()
-    session = session_on(server.url)
-    session.limits = Limits(read_timeout_s=TIME_S)
-    server.script = lambda request: server.http(200, login(server))
-    session.login()
-    answer = server.http(200, CONTENT, **download_headers())
-    head = len(answer) - len(CONTENT)
-
-    def in_two(request: bytes) -> Iterator[bytes]:
-        yield answer[: head + CAME]
-        assert goes_on.wait(WINDOW_S)
-        yield answer[head + CAME :]
-
-    server.script = in_two
-    with ExitStack() as stack:
-        stack.callback(server.close)
-        stack.callback(session.close)
-        download = open_download(session, "acme-x", "k")
-        blocks = [next(download)]
-        while sum(map(len, blocks)) < 2 * RECORD - head:
-            blocks.append(next(download))
-        assert b"".join(blocks) == CONTENT[: 2 * RECORD - head]
-        goes_on.set()
-        assert b"".join([*blocks, *download]) == CONTENT
-        assert server.asked(b"Range: ") == 0
-
-
-def test_blocks_that_are_read_by_turns_do_not_mix(server: Impostor, session: Session) -> None:
-    """Green threads that were patched in after the import share what belongs to a thread; so does a signal handler."""
-    others = bytes(reversed(CONTENT))
-    server.script = lambda request: server.http(200, others if b"/other " in request else CONTENT, **download_headers())
-    one, other = open_download(session, "acme-x", "k"), open_download(session, "acme-x", "other")
-    read_other: list[bytes] = []
-
-    def turn(*args: Any, **options: Any) -> bool:
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(deadlines, "wait_for_read", wait_for_read)
-            read_other.extend(other)
-        return wait_for_read(*args, **options)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(deadlines, "wait_for_read", turn)
-        assert b"".join(one) == CONTENT
-    assert b"".join(read_other) == others
-
-
-def test_what_has_come_is_at_hand(sent: tuple[Impostor, Session]) -> None:
-    """And nothing else: whoever asks never waits, and never changes what comes."""
-    (server, session), goes_on, has_gone_on = sent, Event(), Event()
-    answer = server.http(200, CONTENT, **download_headers())
-    head = len(answer) - len(CONTENT)
-
-    def in_two(request: bytes) -> Iterator[bytes]:
-        yield answer[: head + CAME]
-        assert goes_on.wait(WINDOW_S)
-        yield answer[head + CAME :]
-        has_gone_on.set()
-
-    server.script = in_two
-    download = open_download(session, "acme-x", "k")
-    assert not download.is_at_hand()  # before anybody has begun to read, the time is that of the head
-    blocks = [next(download)]
-    while sum(map(len, blocks)) < CAME:
-        blocks.append(next(download))
-    assert not download.is_at_hand()
-    goes_on.set()
-    assert has_gone_on.wait(WINDOW_S)
-    at_hand = 0
-    while sum(map(len, blocks)) < len(CONTENT):
-        at_hand += download.is_at_hand() and download.is_at_hand()
-        blocks.append(next(download))
-    assert at_hand
-    assert not download.is_at_hand()
-    assert b"".join([*blocks, *download]) == CONTENT
-    download.close()
-    assert not download.is_at_hand()
-
-
-def test_half_a_record_is_not_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = certificate(tmp_path)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    server, goes_on = Impostor(tls=InHalves(proven_by(path)), pause_s=0), Event()
-    session = session_on(server.url)
-    server.script = lambda request: server.http(200, login(server))
-    session.login()
-    answer = server.http(200, CONTENT, **download_headers())
-    head = len(answer) - len(CONTENT)
-
-    def in_two(request: bytes) -> Iterator[bytes]:
-        yield answer[: head + CAME]
-        assert goes_on.wait(WINDOW_S)
-        yield answer[head + CAME :]
-
-    server.script = in_two
-    with ExitStack() as stack:
-        stack.callback(server.close)
-        stack.callback(session.close)
-        download = open_download(session, "acme-x", "k")
-        blocks = [next(download)]
-        while sum(map(len, blocks)) < 2 * RECORD - head:
-            blocks.append(next(download))
-        began = time.monotonic()
-        assert not download.is_at_hand()
-        assert time.monotonic() - began < WINDOW_S
-        goes_on.set()
-        assert b"".join([*blocks, *download]) == CONTENT
-
-
-def test_bytes_that_are_checked_are_never_at_hand(server: Impostor, session: Session) -> None:
-    """To compute a SHA-1 takes longer than an event loop should wait."""
-    sha1 = {"X_Bz_Content_Sha1": hashlib.sha1(CONTENT).hexdigest()}
-    server.script = lambda request: server.http(200, CONTENT, **download_headers() | sha1)
-    download = open_download(session, "acme-x", "k")
-    blocks = [next(download)]
-    while sum(map(len, blocks)) < len(CONTENT):
-        assert not download.is_at_hand()
-        blocks.append(next(download))
-    assert b"".join(blocks) == CONTENT
-
-
-def test_a_lent_block_is_nobody_elses_until_the_next(sent: tuple[Impostor, Session]) -> None:
-    """Not when its download is closed meanwhile, either: others would see bytes that they may not read."""
-    (server, session), others = sent, bytes(reversed(CONTENT))
-    server.script = lambda request: server.http(200, others if b"/other " in request else CONTENT, **download_headers())
-    one = open_download(session, "acme-x", "k")
-    one.lends = True
-    lent: Any = next(one)
-    seen = bytes(lent)
-    assert isinstance(lent, memoryview)
-    one.close()
-    assert b"".join(open_download(session, "acme-x", "other")) == others
-    assert bytes(lent) == seen
-    with pytest.raises(TypeError):
-        lent[0] = 0
-
-
-@pytest.mark.parametrize("lends", [False, True])
-def test_what_was_fetched_may_be_read_in_smaller_blocks(lends: bool, sent: tuple[Impostor, Session]) -> None:
-    server, session = sent
-    server.script = lambda request: server.http(200, CONTENT, **download_headers())
-    download = open_download(session, "acme-x", "k")
-    download.lends = lends
-    came = bytes(next(download))
-    while len(came) < len(CONTENT):
-        download.block_bytes = len(CONTENT)
-        download.is_at_hand()
-        download.block_bytes = 7_000
-        came += bytes(next(download))
-    assert came == CONTENT
-    assert server.asked(b"Range: ") == 0
-
-
-def test_a_download_that_is_closed_meanwhile_gives_nothing_more(
-    sent: tuple[Impostor, Session], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another thread may close it; what a closed connection by TLS still gives are records, as they came."""
-    server, session = sent
-    server.script = lambda request: server.http(200, CONTENT, **download_headers())
-    download = open_download(session, "acme-x", "k")
-    read_on = deadlines._Wait.readinto_at_once
-
-    def closed(wait: deadlines._Wait, buffer: memoryview) -> int:
-        download.close()
-        return read_on(wait, buffer)
-
-    monkeypatch.setattr(deadlines._Wait, "readinto_at_once", closed)
-    with pytest.raises(Unavailable):
-        next(download)
-    assert next(download, None) is None
-
-
-def test_lent_blocks_are_the_whole_file(sent: tuple[Impostor, Session]) -> None:
-    server, session = sent
-    server.script = lambda request: server.http(200, CONTENT, **download_headers())
-    downloads = [open_download(session, "acme-x", "k") for _ in range(3)]
-    for download in downloads:
-        download.lends = True
-    came = [b"", b"", b""]
-    while any(len(content) < len(CONTENT) for content in came):
-        for number, download in enumerate(downloads):
-            came[number] += bytes(next(download, b""))
-    assert came == [CONTENT] * 3
 
 
 # Hosts that take no connection
