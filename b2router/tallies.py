@@ -23,7 +23,7 @@ from django.core.cache import BaseCache, caches
 from django.db import connections
 
 from b2router.b2.shelves import CacheShelf, place
-from b2router.records import Record
+from b2router.records import Record, emit_dropped
 from b2router.router import current_router
 from b2router.tally import Tally
 
@@ -56,6 +56,7 @@ class _Process:
         self.days: _Days = {}
         self.slots: dict[str, int] = {}
         self.timer: threading.Timer | None = None
+        self.is_untold = False
         self.paused_until = 0.0
 
 
@@ -78,6 +79,7 @@ def count(record: Record, **_: Any) -> None:
     process = _process
     with process.lock:
         process.days.setdefault(today(), {}).setdefault(record.profile, Tally()).add(record)
+        process.is_untold = True
         if process.timer is None:
             process.timer = threading.Timer(FLUSH_AFTER_S, _flush_in_thread)
             process.timer.daemon = True
@@ -92,6 +94,7 @@ def flush() -> None:
     process, alias = _process, _alias()
     with process.lock:
         process.timer = None
+        process.is_untold = False
         is_due = bool(process.days) and time.monotonic() >= process.paused_until
     if alias is None or not is_due or not process.flushing.acquire(blocking=False):
         return
@@ -204,5 +207,6 @@ def _report(alias: str, error: str, hour: int) -> None:
 
 @atexit.register
 def _flush_at_exit() -> None:
-    if _process.timer is not None:
+    emit_dropped()
+    if _process.is_untold:
         _flush_in_thread()

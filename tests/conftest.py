@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core.cache import cache
 
 from b2router.b2.sessions import close_all
 from b2router.emulator import Emulator
+from b2router.records import emit_dropped
 
 BUCKETS = ("acme-public:public", "acme-members", "acme-staff", "acme-shared")
 
@@ -32,6 +34,12 @@ def forget() -> None:
     """Make this process one that has just started, with nothing in its cache."""
     close_all()
     cache.clear()
+
+
+def tell_all() -> None:
+    """Let whoever listens hear of every file that an earlier test has not closed, so that no later test does."""
+    gc.collect()
+    emit_dropped()
 
 
 Configure = Callable[..., None]

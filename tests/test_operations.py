@@ -20,9 +20,9 @@ from django.test import Client
 from b2router import get_storage, operations
 from b2router.emulator import Emulator
 from b2router.errors import BackendError, NotFound
-from b2router.records import CLASSES, FIELDS, Record, emit_dropped
+from b2router.records import CLASSES, FIELDS, Record
 from b2router.signals import operation_finished
-from tests.conftest import Configure
+from tests.conftest import Configure, tell_all
 
 pytestmark = pytest.mark.django_db
 
@@ -34,8 +34,7 @@ def records(configure: Configure, settings: Any) -> Iterator[list[Record]]:
     """The records of what ends while the test runs; nothing is remembered, so that every operation asks B2."""
     settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "metadata_cache": None}
     heard: list[Record] = []
-    gc.collect()  # files that an earlier test has not closed
-    emit_dropped()
+    tell_all()
 
     def hear(record: Record, **_: Any) -> None:
         heard.append(record)
@@ -269,8 +268,7 @@ def test_a_body_that_breaks_off_says_why(records: list[Record], emulator: Emulat
     emulator.fail("download", cut_at=100_000, times=9)
     with pytest.raises(BackendError):
         b"".join(Client().get("/b2/big.bin"))
-    gc.collect()
-    emit_dropped()
+    tell_all()
     healed, broken = records
     assert (healed.error, healed.is_complete, healed.calls, healed.retries) == (None, True, {"download": 2}, 1)
     assert (broken.error, broken.is_complete, broken.bytes_out > 0) == ("Unavailable", False, True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from django.test import Client
 from b2router import get_storage
 from b2router.emulator import Emulator
 from b2router.signals import operation_finished
-from tests.conftest import Configure
+from tests.conftest import Configure, tell_all
 
 client = pytest.importorskip("prometheus_client")
 
@@ -29,7 +28,7 @@ def registry(configure: Configure) -> Iterator[Any]:
     """A registry of this test's own."""
     from b2router import prometheus
 
-    gc.collect()  # files that an earlier test has not closed
+    tell_all()
     own = client.CollectorRegistry()
     prometheus.connect(own)
     yield own

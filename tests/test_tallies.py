@@ -19,7 +19,7 @@ from b2router import get_storage, tallies
 from b2router.emulator import Emulator
 from b2router.records import Record
 from b2router.tally import Prices, Tally
-from tests.conftest import Configure
+from tests.conftest import Configure, tell_all
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 
 def nothing_is_counted() -> None:
     """Nor is anything on its way to a cache, which by then would be another one."""
-    gc.collect()  # files that an earlier test has not closed
+    tell_all()
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()
@@ -167,7 +167,7 @@ def test_a_day_ends_at_midnight_of_utc(configure: Configure, monkeypatch: pytest
 
 
 def test_a_thread_leaves_the_figures_by_itself(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("b2router.tallies.FLUSH_AFTER_S", 0.05)
+    monkeypatch.setattr("b2router.tallies.FLUSH_AFTER_S", 0.5)
     tallies.count(record())
     timer = tallies._process.timer
     assert timer is not None
@@ -180,13 +180,31 @@ def test_a_thread_leaves_the_figures_by_itself(configure: Configure, monkeypatch
 def test_the_thread_closes_what_it_opened(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     """Django keeps a client of the cache for each thread, and Memcached's would stay connected after it."""
     closed: list[int] = []
-    monkeypatch.setattr("b2router.tallies.FLUSH_AFTER_S", 0.05)
+    monkeypatch.setattr("b2router.tallies.FLUSH_AFTER_S", 0.5)
     monkeypatch.setattr(LocMemCache, "close", lambda cache: closed.append(threading.get_ident()))
     tallies.count(record())
     timer = tallies._process.timer
     assert timer is not None
     timer.join(10)
     assert timer.ident in closed
+
+
+def test_what_a_process_did_last_is_not_lost(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that nobody closed is told with the next operation, and at the end there is none; nor are there threads
+    any more that could be started."""
+    get_storage("staff").save("a.bin", ContentFile(b"x" * 10))
+    nothing_is_counted()
+
+    def no_thread(timer: threading.Timer) -> None:
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Timer, "start", no_thread)
+    file: Any = get_storage("staff").open("a.bin")
+    del file
+    gc.collect()
+    assert counted() == {}
+    tallies._flush_at_exit()
+    assert counted() == {"staff": 1}
 
 
 def test_a_forked_process_does_not_count_what_its_parent_did(configure: Configure) -> None:
