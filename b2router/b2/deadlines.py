@@ -12,7 +12,9 @@ import http.client
 import socket
 import time
 import weakref
-from typing import Any, cast
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple, cast
 
 import urllib3
 from requests.adapters import HTTPAdapter
@@ -21,7 +23,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.connection import allowed_gai_family
 
 from b2router.b2.blocks import Blocks, Wait
-from b2router.b2.heads import Answer
+from b2router.b2.heads import Answer, of_request
 
 __all__ = ["Adapter", "applied_to", "fetched", "is_stale", "streamed"]
 
@@ -58,12 +60,21 @@ class _Trust:
 _trust = _Trust()
 
 
+class _Asked(NamedTuple):
+    """A request whose head was written here."""
+
+    method: str
+    url: str
+    options: Mapping[str, Any]  # for the answer that urllib3 makes
+
+
 class _Connection(HTTPConnection):
     """A connection of urllib3 that takes its timeouts for deadlines."""
 
     _last: weakref.ref[Blocks] | None = None  # the answer holds it, and closes it when it goes
     _is_sending = False
     _is_used = False  # since it was opened
+    _asked: _Asked | None = None
     _good_at = -FRESH_S
 
     @property
@@ -76,13 +87,28 @@ class _Connection(HTTPConnection):
         super().connect()
         self.sock.settimeout(self.timeout)  # `_new_conn` left what remained for the handshake
 
-    def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
         if self.is_closed:
             self.connect()
         # Until the answer is waited for; a head alone waits for nobody, as the system takes all of it at once.
         self.timeout = None if body is None else SEND_TIMEOUT_S
         self._is_sending = body is not None
-        super().request(method, url, body, *args, **options)
+        self._asked = None
+        if body is None and not self._tunnel_host and self._host is not None:
+            head = of_request(method, url, self._host, headers or {})
+            if head is not None:
+                self.sock.settimeout(None)
+                self._asked = _Asked(method, url, options)
+                self.send(head)
+                return
+        super().request(method, url, body, headers, **options)
+
+    @cached_property
+    def _host(self) -> str | None:
+        """The field Host; None for one that http.client knows better, such as an address of IPv6."""
+        if not self.host.isascii() or ":" in self.host:
+            return None
+        return self.host if self.port == self.default_port else f"{self.host}:{self.port}"
 
     def response_class(  # type: ignore[override]  # called as the class would be
         self, sock: Any, *args: Any, **options: Any
@@ -95,7 +121,7 @@ class _Connection(HTTPConnection):
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
         """As urllib3 does; `_Stale` when the connection was kept, and was closed."""
         try:
-            answer = super().getresponse()
+            answer = super().getresponse() if self._asked is None else self._answer(self._asked)
         except ConnectionError as error:
             if not self._is_used:
                 raise
@@ -104,6 +130,37 @@ class _Connection(HTTPConnection):
         is_good = answer.status < 400 and not self._is_sending  # an upload is too dear to be sent in vain
         self._is_used, self._good_at = True, time.monotonic() if is_good else -FRESH_S
         return answer
+
+    def _answer(self, asked: _Asked) -> urllib3.HTTPResponse:
+        """What http.client and urllib3 make of an answer whose request they have not written."""
+        self._asked = None
+        self.sock.settimeout(self.timeout)
+        shutdown = self.sock.shutdown
+        answer = self.response_class(self.sock, method=asked.method)
+        try:
+            answer.begin()
+        except BaseException as error:
+            answer.close()
+            if isinstance(error, ConnectionError):
+                self.close()
+            raise
+        if answer.will_close:
+            self.close()  # the answer has the socket still
+        return urllib3.HTTPResponse(
+            answer,
+            urllib3.HTTPHeaderDict(answer.headers.items()),
+            answer.status,
+            answer.version,
+            "HTTP/1.1",
+            answer.reason,
+            original_response=answer,
+            request_method=asked.method,
+            request_url=asked.url,
+            sock_shutdown=shutdown,
+            preload_content=asked.options.get("preload_content", True),
+            decode_content=asked.options.get("decode_content", True),
+            enforce_content_length=asked.options.get("enforce_content_length", True),
+        )
 
     @property
     def body(self) -> Blocks | None:

@@ -6,8 +6,6 @@ import json
 import re
 import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from math import ceil
 
@@ -41,6 +39,7 @@ __all__ = [
     "is_untrusted",
     "locked",
     "of_connection",
+    "ours",
     "refused",
     "retry_after_s",
     "speaks_b2",
@@ -171,19 +170,21 @@ _OF_CODES = {
 """Advice on what B2 says more exactly than by the kind."""
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class translated:
     """Calls of b2sdk inside raise our errors instead of its own.
 
     The original is not chained: the local variables of its frames hold keys and tokens, and error pages and trackers
     show those. Its type is in our text.
     """
-    try:
-        yield
-    except B2RouterError:
-        raise
-    except Exception as error:  # b2sdk looks into answers without checking them: KeyError, TypeError, ValueError, …
-        raise _ours(error) from None
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and (translation := ours(error)) is not error:
+            raise translation from None
 
 
 def of_connection(error: transport.HTTPError) -> B2RouterError:
@@ -193,7 +194,7 @@ def of_connection(error: transport.HTTPError) -> B2RouterError:
         error: of urllib3. Its text holds a customer's file name, and its frames hold the token: only its kind is passed
             on.
     """
-    return _ours(UntrustedHost() if is_untrusted(error) else error)
+    return ours(UntrustedHost() if is_untrusted(error) else error)
 
 
 def is_untrusted(error: BaseException) -> bool:
@@ -309,10 +310,18 @@ def locked(what: str) -> Locked:
     return Locked(f"{_ADVICE[Locked]} ({what})")
 
 
-def _ours(error: Exception) -> B2RouterError:
+def ours(error: Exception) -> B2RouterError:
+    """What a failure means: itself, when it is one of our errors already.
+
+    Args:
+        error: of b2sdk, requests or urllib3; b2sdk looks into answers without checking them, so KeyError, TypeError and
+            ValueError, too.
+    """
+    if isinstance(error, B2RouterError):
+        return error
     if isinstance(error, b2.MaxRetriesExceeded):  # uploads: the last failure decides, a missing right included
         error = next((e for e in reversed(error.exception_info_list) if isinstance(e, Exception)), error)
-    kind = next(ours for theirs, ours in FAULTS.items() if isinstance(error, theirs))
+    kind = next(kind for theirs, kind in FAULTS.items() if isinstance(error, theirs))
     if isinstance(error, b2.UnknownError) and str(error.args[:1]).startswith("('403 "):
         kind = CapExceeded  # b2sdk does not know every spelling of a cap
     if isinstance(error, b2.BadRequest) and _CODE.fullmatch(str(getattr(error, "code", ""))):

@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 
@@ -23,7 +21,7 @@ from b2router.b2.account_info import Authorisation, SharedLogin, due_at
 from b2router.b2.addresses import Hosts
 from b2router.b2.circuit import Circuit, Kind
 from b2router.config import Account, Limits, MemoryAccountInfo
-from b2router.errors import B2RouterError, BackendError, Refused
+from b2router.errors import BackendError, Refused
 from b2router.sharing import AccountInfo
 
 __all__ = ["OWN_MEMORY", "USUAL_LIMITS", "Login", "Session"]
@@ -65,6 +63,39 @@ class Login:
 
     def __repr__(self) -> str:
         return f"Login(token=<hidden>, host={self.host.host!r})"
+
+
+class Calling:
+    """A call on B2 while it lasts; made by `Session.calling`, and entered once."""
+
+    __slots__ = ("_circuit", "_kind", "_limited")
+
+    def __init__(self, circuit: Circuit, kind: Kind, limited: budget.limited) -> None:
+        self._circuit = circuit
+        self._kind = kind
+        self._limited = limited
+
+    def __enter__(self) -> budget.Budget:
+        self._circuit.enter(self._kind)
+        chosen = self._limited.__enter__()
+        chosen.quota = self._circuit.quota
+        chosen.begin()
+        return chosen
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        self._limited.__exit__()
+        if isinstance(error, Exception):
+            ours = faults.ours(error)
+            if isinstance(ours, BackendError):
+                self._circuit.failed(self._kind, ours)
+            else:
+                self._circuit.succeeded(self._kind)
+            if ours is not error:
+                raise ours from None
+        elif error is not None:
+            self._circuit.left(self._kind)
+        else:
+            self._circuit.succeeded(self._kind)
 
 
 class Session:
@@ -155,8 +186,7 @@ class Session:
             self._renew_early(login)
         return self._login or self.renew(None)
 
-    @contextmanager
-    def calling(self, kind: Kind, limit: budget.Budget, *, is_own: bool = False) -> Iterator[budget.Budget]:
+    def calling(self, kind: Kind, limit: budget.Budget, *, is_own: bool = False) -> Calling:
         """A call on B2 inside: within a budget, refused while B2 is left alone, its errors ours.
 
         Args:
@@ -166,22 +196,7 @@ class Session:
         Raises:
             BackendError: B2 is left alone for now, refused or failed.
         """
-        self.circuit.enter(kind)
-        try:
-            with budget.limited(limit, is_own=is_own) as chosen, faults.translated():
-                chosen.quota = self.circuit.quota
-                chosen.begin()
-                yield chosen
-        except BackendError as error:
-            self.circuit.failed(kind, error)
-            raise
-        except B2RouterError:
-            self.circuit.succeeded(kind)
-            raise
-        except BaseException:
-            self.circuit.left(kind)
-            raise
-        self.circuit.succeeded(kind)
+        return Calling(self.circuit, kind, budget.limited(limit, is_own=is_own))
 
     def renew(self, stale: Login | None) -> Login:
         """Log in again, unless another thread or process already has.

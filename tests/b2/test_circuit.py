@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from b2router.b2 import budget
 from b2router.b2.circuit import Circuit, RetryQuota
 from b2router.b2.download import stat
 from b2router.b2.objects import upload
@@ -260,3 +261,17 @@ def test_success_gives_tries_back() -> None:
     for _ in range(100):
         quota.give_back()
     assert [quota.take() for _ in range(3)] == [True, True, False], "and never more than there were"
+
+
+def test_a_trial_that_was_interrupted_says_nothing(session: Session, emulator: Emulator) -> None:
+    """Neither that B2 is well, nor that the next call may not be the trial."""
+    emulator.fail("head", **OUTAGE, times=99)
+    assert [ask(session) for _ in range(3)] == [Unavailable] * 3
+    time.sleep(0.4)
+    with pytest.raises(KeyboardInterrupt), session.calling("download", budget.Budget()):
+        raise KeyboardInterrupt
+    assert session.circuit.state() != {}
+    emulator.clear_faults()
+    emulator.reset_counts()
+    assert ask(session) is NotFound
+    assert emulator.calls() == {"head": 1}
