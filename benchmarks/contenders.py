@@ -59,6 +59,7 @@ MEASUREMENTS = (
     Measurement(large.UPLOAD, large.UP_METRICS, large.Upload),
     Measurement(large.TLS, large.TLS_METRICS, large.TlsDownload),
     Measurement(paths.NAME, paths.METRICS, paths.SmallFiles),
+    Measurement(large.PATHS, large.PATHS_METRICS, large.PathsDownload),
     Measurement(storages.NAME, storages.METRICS, None),
 )
 METRICS = tuple(metric for measurement in MEASUREMENTS for metric in measurement.metrics)
@@ -66,7 +67,7 @@ TABLES = {
     "Performance": (*small.METRICS, *large.DOWN_METRICS, *large.UP_METRICS),
     "Performance, B2 over TLS": large.TLS_METRICS,
     "Storages": storages.METRICS,
-    "Ways to a file": paths.METRICS,
+    "Ways to a file": (*paths.METRICS, *large.PATHS_METRICS),
 }
 DOWN, ALL = {small.NAME, large.DOWNLOAD}, {small.NAME, large.DOWNLOAD, large.UPLOAD}
 
@@ -105,7 +106,7 @@ def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Conten
     if OURS in subjects and has_nginx:
         yield Contender(Who(ACCEL, ""), _open_accel, DOWN)
     if NGINX in subjects and has_nginx:
-        yield Contender(Who(NGINX, ""), _open_nginx, DOWN)
+        yield Contender(Who(NGINX, ""), _open_nginx, DOWN | {large.PATHS})
         yield Contender(Who(NGINX, ""), _open_tls_nginx, {large.TLS})
     if SDK in subjects:
         yield Contender(Who(SDK, ""), _open_sdk, ALL | {paths.NAME, storages.NAME})
@@ -114,7 +115,10 @@ def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Conten
     if OURS in sites:
         for view, prefix in paths.VIEWS.items():
             yield Contender(Who(view, "gunicorn"), partial(_open_view, prefix), {paths.NAME})
-        yield Contender(Who(OURS, "gunicorn"), partial(_open_site, sites[OURS], "gunicorn"), {paths.NAME})
+        streamed = partial(_open_view, paths.STREAMED_PREFIX)
+        yield Contender(Who(paths.STREAMED, "gunicorn"), streamed, {large.PATHS})
+        ways = {paths.NAME, large.PATHS}
+        yield Contender(Who(OURS, "gunicorn"), partial(_open_site, sites[OURS], "gunicorn"), ways)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from benchmarks.figures import Metric, Sample
 from benchmarks.servers import Running
 from benchmarks.stage import LARGE, MIB, SMALL, SMALL_BYTES, Stage
 
-DOWNLOAD, UPLOAD, TLS = "download", "upload", "tls"
+DOWNLOAD, UPLOAD, TLS, PATHS = "download", "upload", "tls", "paths_large"
 FIRST_BYTE = Metric("download_first_byte_ms", "large download: first byte after", "ms", False, "median")
 DOWN_SPEED = Metric("download_mb_per_s", "large download: speed", "MB/s", more_is_better=True)
 DOWN_CPU = Metric("download_cpu_s_per_gib", "large download: server CPU", "s/GiB", more_is_better=False)
@@ -20,6 +20,9 @@ UP_CPU = Metric("upload_cpu_s_per_gib", "large upload and save: server CPU", "s/
 UP_MEMORY = Metric("upload_memory_mib", "large upload and save: worker's peak growth", "MiB", False, "worst")
 TLS_METRICS = tuple(
     replace(metric, key=f"tls_{metric.key}") for metric in (FIRST_BYTE, DOWN_SPEED, DOWN_CPU, DOWN_MEMORY)
+)
+PATHS_METRICS = tuple(
+    replace(metric, key=f"paths_{metric.key}") for metric in (FIRST_BYTE, DOWN_SPEED, DOWN_CPU, DOWN_MEMORY)
 )
 DOWN_METRICS = (FIRST_BYTE, DOWN_SPEED, DOWN_CPU, DOWN_MEMORY)
 UP_METRICS = (UP_SPEED, UP_CPU, UP_MEMORY)
@@ -50,6 +53,7 @@ class Download:
 
 
 TlsDownload = partial(Download, metrics=TLS_METRICS)
+PathsDownload = partial(Download, metrics=PATHS_METRICS)
 
 
 class Upload:

@@ -1,4 +1,5 @@
-"""The ways to a file that b2router could have gone: requests a second on small files, and what a request costs."""
+"""The ways to a file that b2router could have gone: requests a second on small files, and what a request costs. The
+way of a large file is measured as every large file is."""
 
 from __future__ import annotations
 
@@ -20,5 +21,8 @@ VIEWS = {
     "view, urllib3": "/urllib3/",
 }
 """The views of `sites/paths_site`, and where each answers."""
+
+STREAMED = "view, urllib3 streamed"
+STREAMED_PREFIX = "/streamed/"
 
 SmallFiles = partial(small.SmallFiles, metrics=METRICS)

@@ -75,6 +75,7 @@ def test_who_takes_part_in_which_section(monkeypatch):
         "tls": [f"{OURS}, gunicorn", f"{OURS}, uvicorn", NGINX],
         "storage": [SDK, OURS, PEER, STORAGES],
         "paths": [SDK, *(f"{view}, gunicorn" for view in paths.VIEWS), f"{OURS}, gunicorn"],
+        "paths_large": [NGINX, f"{paths.STREAMED}, gunicorn", f"{OURS}, gunicorn"],
     }
 
 

@@ -10,4 +10,5 @@ urlpatterns = [
     path("kept/<path:name>", views.through_kept_b2sdk),
     path("requests/<path:name>", views.through_requests),
     path("urllib3/<path:name>", views.through_urllib3),
+    path("streamed/<path:name>", views.streamed_through_urllib3),
 ]

@@ -7,9 +7,10 @@ import requests
 import urllib3
 from b2sdk.v3 import B2Api, Bucket, InMemoryAccountInfo
 from common.settings import BUCKETS, KEY, KEY_ID, REALM
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 CONNECTIONS = 64
+BLOCK_BYTES = 512 * 1024
 
 
 def through_new_b2sdk(request: HttpRequest, name: str) -> HttpResponse:
@@ -32,6 +33,16 @@ def through_urllib3(request: HttpRequest, name: str) -> HttpResponse:
     """One pool of urllib3 for all threads."""
     answer = _pool().request("GET", _address(name), headers=_token())
     return HttpResponse(answer.data, status=answer.status, content_type=answer.headers["Content-Type"])
+
+
+def streamed_through_urllib3(request: HttpRequest, name: str) -> StreamingHttpResponse:
+    """The same pool; the body in blocks, as they come."""
+    answer = _pool().request("GET", _address(name), headers=_token(), preload_content=False)
+    response = StreamingHttpResponse(
+        answer.stream(BLOCK_BYTES), status=answer.status, content_type=answer.headers["Content-Type"]
+    )
+    response.headers["Content-Length"] = answer.headers["Content-Length"]
+    return response
 
 
 def _downloaded(bucket: Bucket, name: str) -> HttpResponse:
