@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from b2router import names
 from b2router.errors import InvalidName
-from b2router.values import WHOLE, Model, error_at
+from b2router.values import WHOLE, Model, Truth, error_at
 
 __all__ = [
     "YEAR_S",
@@ -46,10 +46,10 @@ class CachePolicy(Model):
 
     max_age_s: Annotated[int, Field(ge=0, le=YEAR_S), WHOLE] | None = None
     """In seconds; 0 means that it may be kept, but not used without asking whether it is still the one."""
-    immutable: bool = False
+    immutable: Truth = False
     """Whether the file under this name never changes: then nobody asks again, not even when a page is reloaded. It is
     kept for a year, unless max_age_s says otherwise."""
-    no_store: bool = False
+    no_store: Truth = False
     """Whether nobody may keep it at all."""
 
     @property
@@ -94,7 +94,7 @@ class CacheRule(CachePolicy):
     match: Pattern = "**"
     """Which names: "*" stands for any characters of one segment, "**" between slashes for any segments, everything
     else for itself. Without a slash it is compared with the last segment, in whatever folder."""
-    hashed: bool = False
+    hashed: Truth = False
     """Only names that hold a hash of the content, as Django's ManifestStaticFilesStorage makes them:
     "app.55e7cbb9ba48.css"."""
 

@@ -28,7 +28,7 @@ from b2router.storing import (
     StoredRules,
 )
 from b2router.uploading import Upload
-from b2router.values import SEGMENTS, Model, Name, Whole, located
+from b2router.values import SEGMENTS, Model, Name, Truth, Whole, located
 
 __all__ = ["DEFAULT_ACCOUNT", "BucketProfile"]
 
@@ -75,7 +75,7 @@ class BucketProfile(Model):
     on_delete: Literal["hide", "version", "purge"] = "hide"
     """What deleting does: hide the file, so that it can be restored; delete its newest version, so that the one below
     is the file again; or delete all versions for good."""
-    read_only: bool = False
+    read_only: Truth = False
     """Whether the site only reads these files: saving, deleting and moving them raise before B2 is asked."""
     metadata_ttl_s: Whole = Field(default=300, ge=0, le=86_400)
     """How long size, time and type of a file are remembered, in seconds; 0 asks B2 each time."""
@@ -99,7 +99,7 @@ class BucketProfile(Model):
     retention: Retention | None = None
     """How long new files cannot be deleted, such as {"mode": "governance", "days": 30}; without one, as the bucket's
     default says."""
-    legal_hold: bool = False
+    legal_hold: Truth = False
     """Whether new files cannot be deleted until somebody lifts the hold."""
     upload: Upload = Upload()
     """How files are cut and sent to B2."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from b2router.values import Model
+from b2router.values import Model, Truth
 
 __all__ = ["AccountInfo", "CacheAccountInfo", "MemoryAccountInfo", "SqliteAccountInfo"]
 
@@ -25,7 +25,7 @@ class CacheAccountInfo(Model):
     """The login is shared through a cache of Django."""
     cache: str = Field(default="default", min_length=1)
     """Its name in CACHES."""
-    encrypt: bool = False
+    encrypt: Truth = False
     """Whether the token is encrypted in the cache, by a key made from SECRET_KEY; needs b2router[encrypt]."""
 
 
@@ -36,7 +36,7 @@ class SqliteAccountInfo(Model):
     """The login is shared through an SQLite file."""
     path: Annotated[str, BeforeValidator(_text)] = Field(min_length=1)
     """The file's path; it is made when missing, for this user alone."""
-    encrypt: bool = False
+    encrypt: Truth = False
     """Whether the token is encrypted in the file, by a key made from SECRET_KEY; needs b2router[encrypt]."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from b2router.values import Model, Whole
+from b2router.values import Model, Truth, Whole
 
 __all__ = ["MAX_PARTS", "MIN_PART_BYTES", "Upload"]
 
@@ -26,6 +26,6 @@ class Upload(Model):
     bytes lie on the local disk for each part that is under way."""
     threads: Whole = Field(default=4, ge=1, le=16)
     """How many parts of a file are under way at the same time."""
-    resume: bool = False
+    resume: Truth = False
     """Whether a large file that failed is gone on with, by the next upload of the same content to the same name: what
     was stored of it stays at B2, and costs, until then. Looking for it takes two calls for each large file."""

@@ -28,6 +28,7 @@ __all__ = [
     "Name",
     "Number",
     "Realm",
+    "Truth",
     "WebAddress",
     "Whole",
     "error_at",
@@ -71,6 +72,17 @@ Whole = Annotated[int, WHOLE]
 
 Number = Annotated[float, _no_truth("float_type")]
 """A number."""
+
+
+def _no_number(value: Any) -> Any:
+    """Pydantic takes 0 and 1 for truth; the schema does not. Of text, as variables have it, there is no other."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise PydanticKnownError("bool_type")
+    return value
+
+
+Truth = Annotated[bool, BeforeValidator(_no_number)]
+"""True or false."""
 
 
 def is_loopback(host: str | None) -> bool:

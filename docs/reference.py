@@ -27,6 +27,10 @@ RULES = """
 `b2router validate` knows them, and so do `manage.py check` and the site itself; an editor that has only
 [the JSON Schema](configuration.md#editors) does not. The code is that of `b2router validate --format json`.
 
+The other way round, the schema is stricter in two ways. It also judges what is never in force: a value of `defaults`
+that every profile replaces by one of its own, or one that the environment replaces. And it takes no text for a number
+or a truth value, such as `"5"` or `"yes"`, which are read as what they mean, because variables hold nothing else.
+
 | code | rule |
 |---|---|
 """
