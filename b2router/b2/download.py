@@ -1,9 +1,8 @@
 """A file as blocks of bytes: asks B2 once, hands the bytes on as they come, closes the connection; called by delivery
 and files.
 
-The request is made with the account's token and a connection pool of our own, because b2sdk's download machinery
-pushes into a file, while a web server pulls. A body that breaks off is resumed from its last byte, by the id of the
-file version, so that two versions never mix; if that fails it raises, and is never passed off as complete.
+A body that breaks off is resumed from its last byte, by the id of the file version, so that two versions never mix; if
+that fails it raises, and is never passed off as complete.
 """
 
 from __future__ import annotations
@@ -14,19 +13,17 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal, Self
-from urllib.parse import quote, unquote_plus
+from typing import Self
+from urllib.parse import unquote_plus
 
 import urllib3
 from urllib3.exceptions import HTTPError as Urllib3Error
 
-from b2router import operations
-from b2router.b2 import budget, deadlines, faults, wire
-from b2router.b2.options import CustomerKey, UploadOptions
+from b2router.b2 import budget, deadlines, download_host, faults
+from b2router.b2.options import CustomerKey
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile, from_headers
-from b2router.content_types import UNKNOWN
-from b2router.errors import BackendError, NotFound, Unavailable, UnexpectedAnswer
+from b2router.errors import BackendError, NotFound, UnexpectedAnswer
 
 __all__ = ["BLOCK_BYTES", "Download", "open_download", "open_version", "stat", "stat_version"]
 
@@ -37,11 +34,6 @@ BLOCK_BYTES = 256 * 1024
 
 MAX_RESUMES = 4
 """How often a body may break off and be resumed, each time with some progress."""
-
-_ERROR_BODY_BYTES = 16 * 1024
-
-_ONE_TRY = urllib3.Retry(False, redirect=False)
-"""What `retries=False` means to urllib3, which would make it anew for every request."""
 
 Span = tuple[int | None, int | None]
 """First and last byte, both from 0 and inclusive; no last: to the end; no first: that many bytes from the end."""
@@ -197,9 +189,9 @@ class Download:
         self._left_at_resume = self._left
         self._response.close()
         first, last = self.first + self.size_bytes - self._left, self.first + self.size_bytes - 1
-        path = _path_of_version(self.stored.file_id)
+        path = download_host.path_of_version(self.stored.file_id)
         try:
-            response = _request(
+            response = download_host.request(
                 self._session, "GET", path, {"Range": f"bytes={first}-{last}"}, self._secret, is_resumed=True
             )
         except NotFound:
@@ -240,7 +232,7 @@ def open_download(
         RangeNotSatisfiable: the file has no byte of the span.
         BackendError: B2 refused or failed.
     """
-    return _opened(session, key, _path(bucket, key), span, secret)
+    return _opened(session, key, download_host.path_of_name(bucket, key), span, secret)
 
 
 def open_version(
@@ -256,7 +248,7 @@ def open_version(
     Raises:
         NotFound, RangeNotSatisfiable, BackendError: see `open_download`.
     """
-    return _opened(session, key, _path_of_version(file_id), span, secret, is_version=True)
+    return _opened(session, key, download_host.path_of_version(file_id), span, secret, is_version=True)
 
 
 def stat_version(session: Session, key: str, file_id: str, secret: CustomerKey | None = None) -> StoredFile:
@@ -266,7 +258,9 @@ def stat_version(session: Session, key: str, file_id: str, secret: CustomerKey |
         NotFound: no such version of this file.
         BackendError: B2 refused or failed.
     """
-    response = _request(session, "HEAD", _path_of_version(file_id), {}, secret, is_version=True)
+    response = download_host.request(
+        session, "HEAD", download_host.path_of_version(file_id), {}, secret, is_version=True
+    )
     response.drain_conn()
     _check_key(key, response)
     return from_headers(key, response.headers)
@@ -280,7 +274,7 @@ def _opened(
         headers["Range"] = f"bytes={'' if span[0] is None else span[0]}-{'' if span[1] is None else span[1]}"
     with budget.limited(budget.of_request(session.limits)):
         for _ in range(2):  # what ignores ranges, or mixes them up, gets a second chance
-            response = _request(session, "GET", path, headers, secret, is_version=is_version)
+            response = download_host.request(session, "GET", path, headers, secret, is_version=is_version)
             try:
                 if is_version:
                     _check_key(key, response)
@@ -304,17 +298,9 @@ def stat(session: Session, bucket: str, key: str, secret: CustomerKey | None = N
         NotFound: no such file.
         BackendError: B2 refused or failed.
     """
-    response = _request(session, "HEAD", _path(bucket, key), {}, secret)
+    response = download_host.request(session, "HEAD", download_host.path_of_name(bucket, key), {}, secret)
     response.drain_conn()  # there is no body, but this is how the connection returns to its pool
     return from_headers(key, response.headers)
-
-
-def _path(bucket: str, key: str) -> str:
-    return f"/file/{bucket}/{quote(key, safe='/')}"
-
-
-def _path_of_version(file_id: str) -> str:
-    return f"/b2api/v4/b2_download_file_by_id?fileId={quote(file_id, safe='')}"
 
 
 def _check_key(key: str, response: urllib3.BaseHTTPResponse) -> None:
@@ -335,81 +321,3 @@ def _extent(span: Span | None, size_bytes: int) -> tuple[int, int]:
 def _first(content_range: str | None) -> int:
     """The first byte that a Content-Range names; 0 for a whole file, which has none."""
     return int(content_range.removeprefix("bytes ").partition("-")[0]) if content_range else 0
-
-
-def _request(
-    session: Session,
-    method: Literal["GET", "HEAD"],
-    path: str,
-    headers: dict[str, str],
-    secret: CustomerKey | None,
-    *,
-    is_version: bool = False,
-    is_resumed: bool = False,
-) -> urllib3.BaseHTTPResponse:
-    """One call on the download host, tried again within the budget. The answer is 200 or 206, its body unread."""
-    with session.calling("download", budget.of_request(session.limits)) as limit:
-        login = session.login()
-        renewed = False
-        limit.begin()
-        while True:
-            if not limit.take_try():
-                raise faults.unavailable("no time left")
-            call, is_retry = ("head" if method == "HEAD" else "download"), limit.is_retry or renewed or is_resumed
-            try:
-                response = login.host.urlopen(
-                    method,
-                    path,
-                    headers={
-                        "User-Agent": wire.USER_AGENT,
-                        "Authorization": login.token,
-                        **headers,
-                        **_unlocking(secret),
-                    },
-                    timeout=wire.timeout(limit),
-                    retries=_ONE_TRY,
-                    preload_content=False,
-                    decode_content=False,
-                    redirect=False,
-                )
-                is_given = response.status in (200, 206)
-                body = b"" if is_given else _error_body(response)
-            except Urllib3Error as error:
-                if wire.reached_b2(error):
-                    operations.count_call(call, is_retry=is_retry)
-                may_help = isinstance(faults.of_connection(error), Unavailable)
-                if not may_help or not (deadlines.is_stale(error) or limit.pause(None)):
-                    raise faults.of_connection(error) from None  # held by no name: its frames hold the answer
-                continue
-            operations.count_call(call, is_retry=is_retry)
-            if is_given:
-                return response
-            is_expired = faults.is_expired(response.status, body)
-            if is_expired and renewed and session.has_made(login):
-                session.renewed_in_vain(body)
-            elif is_expired and session.may_be_expired(body):
-                renewed = True
-                login = session.renew(login)
-                limit.begin()
-                continue
-            if is_version and response.status == 400:
-                raise NotFound("B2 has no such version of this file.")  # what it says of an id that is none
-            given = response.headers
-            error_ = faults.from_answer(response.status, body, given.get("Retry-After"), given.get("Content-Type", ""))
-            asked = faults.retry_after_s(given.get("Retry-After"))
-            if not isinstance(error_, Unavailable) or not limit.pause(asked):
-                raise error_
-
-
-def _unlocking(secret: CustomerKey | None) -> dict[str, str]:
-    """The headers that tell B2 the key of a file. Made where they are sent, so that no frame keeps them."""
-    return {} if secret is None else UploadOptions(UNKNOWN, encryption=secret).part_headers()
-
-
-def _error_body(response: urllib3.BaseHTTPResponse) -> bytes:
-    """The beginning of an error answer; the connection returns to its pool when that was all."""
-    body = response.read(_ERROR_BODY_BYTES)
-    if len(body) == _ERROR_BODY_BYTES:
-        response.close()
-    response.release_conn()
-    return body

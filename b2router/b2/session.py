@@ -1,7 +1,7 @@
 """One application key's connection with B2, for a process: logs in on first use, unless another process has, and again
 when B2 says so.
 
-Kept by `sessions`; `download` and `objects` begin with one. Bytes of files use connection pools of our own; all the
+Kept by `sessions`; `download_host` and `objects` begin with one. Bytes of files use connection pools of our own; all the
 rest goes through b2sdk's `B2Api`, which shares the same login.
 """
 
@@ -24,7 +24,7 @@ from b2router.config import Account, Limits, MemoryAccountInfo
 from b2router.errors import BackendError, Refused
 from b2router.sharing import AccountInfo
 
-__all__ = ["OWN_MEMORY", "USUAL_LIMITS", "Login", "Session"]
+__all__ = ["OWN_MEMORY", "USUAL_LIMITS", "Calling", "Login", "Session"]
 
 logger = logging.getLogger("b2router.b2")
 

@@ -13,7 +13,7 @@ import pytest
 from urllib3.util import wait_for_read
 
 from b2router.b2 import blocks
-from b2router.b2.download import open_download
+from b2router.b2.download import Download, open_download
 from b2router.b2.session import Session
 from b2router.config import Limits
 from b2router.errors import Unavailable
@@ -112,14 +112,20 @@ def test_what_has_come_is_not_lost_with_the_connection(sent: tuple[Impostor, Ses
     assert server.asked(f"Range: bytes={CAME}-".encode()) == 1
 
 
-def test_a_block_waits_for_no_half_record(halved: tuple[Impostor, Session]) -> None:
-    """TLS gives out whole records; one that stalls half way keeps back nothing that came before it."""
-    server, session = halved
-    pause = Pause(server)
+def two_records(session: Session, pause: Pause) -> tuple[Download, list[bytes]]:
+    """A download, and what it gives before a half record."""
     download = open_download(session, "acme-x", "k")
     came = [next(download)]
     while sum(map(len, came)) < 2 * RECORD - pause.head_bytes:
         came.append(next(download))
+    return download, came
+
+
+def test_a_block_waits_for_no_half_record(halved: tuple[Impostor, Session]) -> None:
+    """TLS gives out whole records; one that stalls half way keeps back nothing that came before it."""
+    server, session = halved
+    pause = Pause(server)
+    download, came = two_records(session, pause)
     assert b"".join(came) == CONTENT[: 2 * RECORD - pause.head_bytes]
     pause.ends.set()
     assert b"".join([*came, *download]) == CONTENT
@@ -173,10 +179,7 @@ def test_half_a_record_is_not_at_hand(halved: tuple[Impostor, Session]) -> None:
     """Though the connection has something to read."""
     server, session = halved
     pause = Pause(server)
-    download = open_download(session, "acme-x", "k")
-    came = [next(download)]
-    while sum(map(len, came)) < 2 * RECORD - pause.head_bytes:
-        came.append(next(download))
+    download, came = two_records(session, pause)
     assert not download.is_at_hand()
     pause.ends.set()
     assert b"".join([*came, *download]) == CONTENT
