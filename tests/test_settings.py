@@ -65,6 +65,27 @@ def test_null_in_a_variable_is_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert (loaded.metadata_cache, loaded.profiles["staff"].route, loaded.profiles["staff"].permission) == (None,) * 3
 
 
+@pytest.mark.parametrize(("text", "is_so"), [("1", True), ("0", False), ("yes", True), ("off", False), ("True", True)])
+def test_a_truth_value_in_a_variable_may_be_a_digit_or_a_word(
+    text: str, is_so: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__READ_ONLY", text)
+    (tmp_path / ".env").write_text(f"BACKBLAZE_PROFILES__STAFF__LEGAL_HOLD={text}\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "profiles__staff__upload__resume").write_text(f"{text}\n")
+    places = {"BACKBLAZE_ENV_FILE": tmp_path / ".env", "BACKBLAZE_SECRETS_DIR": tmp_path / "secrets"}
+    found = staff(site(config(), **places))
+    assert (found.read_only, found.legal_hold, found.upload.resume) == (is_so,) * 3
+
+
+def test_a_number_is_no_truth_value_in_json_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__UPLOAD", '{"resume": 1}')
+    assert said(site(config())) == [
+        "profiles.staff.upload.resume: found 1; expected true or false. "
+        "[from environment variable BACKBLAZE_PROFILES__STAFF__UPLOAD] Change it there."
+    ]
+
+
 def test_null_where_a_value_is_needed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKBLAZE_PROFILES__STAFF__BUCKET", "null")
     assert said(site(config())) == [

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +28,7 @@ from tests.conftest import Configure, tell_all
 pytestmark = pytest.mark.django_db
 
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
+FILES = "django.core.cache.backends.filebased.FileBasedCache"
 
 
 def nothing_is_counted() -> None:
@@ -204,6 +209,37 @@ def test_what_a_process_did_last_is_not_lost(configure: Configure, monkeypatch: 
     gc.collect()
     assert counted() == {}
     tallies._flush_at_exit()
+    assert counted() == {"staff": 1}
+
+
+LAST_WORDS = """
+import gc, json, sys
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["b2router"], SECRET_KEY="for this process", **json.loads(sys.argv[1]))
+django.setup()
+from b2router import get_storage
+file = get_storage("staff").open("a.bin")
+file.read(3)
+{}
+"""
+
+
+@pytest.mark.parametrize("end", ["del file", "keep = [file]; keep.append(keep); del file, keep; gc.collect()"])
+def test_a_process_that_ends_tells_of_files_that_nobody_closed(
+    end: str, configure: Configure, settings: Any, tmp_path: Path
+) -> None:
+    """Even as a whole: a Python that shuts down starts no threads any more, from 3.12 on."""
+    get_storage("staff").save("a.bin", ContentFile(b"x" * 10))
+    nothing_is_counted()
+    shared = {
+        "BACKBLAZE_CONFIG": settings.BACKBLAZE_CONFIG,
+        "CACHES": {"default": {"BACKEND": FILES, "LOCATION": str(tmp_path / "cache")}},
+    }
+    command = [sys.executable, "-c", LAST_WORDS.format(end), json.dumps(shared)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    settings.CACHES = shared["CACHES"]
     assert counted() == {"staff": 1}
 
 
