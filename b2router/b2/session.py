@@ -1,8 +1,8 @@
 """One application key's connection with B2, for a process: logs in on first use, unless another process has, and again
 when B2 says so.
 
-Kept by `sessions`; `download_host` and `objects` begin with one. Bytes of files use connection pools of our own; all the
-rest goes through b2sdk's `B2Api`, which shares the same login.
+Kept by `sessions`; `download_host` and `objects` begin with one. Bytes of files use connection pools of our own; all
+the rest goes through b2sdk's `B2Api`, which shares the same login.
 """
 
 from __future__ import annotations
