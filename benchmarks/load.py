@@ -12,7 +12,7 @@ from itertools import cycle
 from benchmarks.transfers import Address
 
 READ_BYTES = 64 * 1024
-STAYS = 50
+STAYS = 200
 """So many requests a visitor has for one connection, the first time a part of them. A worker keeps what it has
 accepted: of eight visitors who stayed for ever, one worker might serve all and the other none, as chance had it."""
 WAIT_S = 30.0
