@@ -26,6 +26,8 @@ pytestmark = pytest.mark.slow
 
 TEXT = b"0123456789" * 100
 SECRET = b"for the staff"
+SEND_ERROR, RECEIVE_ERROR = 55, 56
+"""What curl ends with."""
 FRONTS = ("gunicorn", "uvicorn", "nginx")
 Ports = dict[str, tuple[int, Server]]
 
@@ -50,8 +52,9 @@ class Front:
     curl_command: str
     folder: Path
 
-    def curl(self, path: str, *options: str, stdin: bytes = b"") -> Said:
-        """Ask; a path is sent as it stands, an option as curl has it."""
+    def curl(self, path: str, *options: str, stdin: bytes = b"", may_be_cut_off: bool = False) -> Said:
+        """Ask; a path is sent as it stands, an option as curl has it. A server that refuses before it has read all may
+        close upon the rest, and the system then cuts off its answer."""
         head, body = self.folder / "head", self.folder / "body"
         head.write_bytes(b"")
         body.write_bytes(b"")
@@ -64,7 +67,8 @@ class Front:
             ],
             capture_output=True, input=stdin,
         )  # fmt: skip
-        assert done.returncode == 0, (done.returncode, done.stderr)
+        is_refused = may_be_cut_off and done.returncode in (SEND_ERROR, RECEIVE_ERROR) and done.stdout == b"400"
+        assert done.returncode == 0 or is_refused, (done.returncode, done.stderr)
         return Said(int(done.stdout), head.read_text("latin-1"), body.read_bytes())
 
 
@@ -405,7 +409,7 @@ def test_ten_thousand_tags_are_read_or_refused(front: Front) -> None:
     tags = ", ".join(f'\\"{n:x}\\"' for n in range(10_000))
     assert front.curl(FILE).body == TEXT
     config.write_text(f'header = "If-None-Match: {tags}"\n')
-    said = front.curl(FILE, "--config", str(config))
+    said = front.curl(FILE, "--config", str(config), may_be_cut_off=True)
     assert said.status in {"gunicorn": {431}, "nginx": {400}, "uvicorn": {200, 400}}[front.kind]
     assert front.b2.calls() == (ONE if said.status == 200 else NONE)
 
