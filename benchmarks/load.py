@@ -169,4 +169,3 @@ class _Client:
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.setblocking(False)  # with a timeout, Python asks the system before each call
         self._visitors.add(self._sock.fileno(), self)
-

@@ -54,6 +54,26 @@ def answers(address: Address, path: str) -> bool:
         return False
 
 
+def first_byte_s(address: Address, path: str) -> float:
+    """Ask for a file, and leave with its first byte.
+
+    Raises:
+        BenchmarkError: the answer is not a 200, or has no body.
+    """
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+    try:
+        started = time.perf_counter()
+        connection.request("GET", path)
+        response = connection.getresponse()
+        received = response.readinto(bytearray(1))
+        waited_s = time.perf_counter() - started
+    finally:
+        connection.close()
+    if response.status != 200 or not received:
+        raise BenchmarkError(f"The first byte was asked for, and {response.status} came.")
+    return waited_s
+
+
 def download(address: Address, path: str, size_bytes: int) -> Timing:
     """Read a file to its end and throw it away.
 
