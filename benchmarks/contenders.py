@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import large, paths, servers, small, storages
+from benchmarks import large, paths, processors, servers, small, storages
 from benchmarks.environments import python_with
 from benchmarks.figures import Metric, Sample, Who
 from benchmarks.processes import BenchmarkError, Child, environment
@@ -59,6 +59,7 @@ MEASUREMENTS = (
     Measurement(large.UPLOAD, large.UP_METRICS, large.Upload),
     Measurement(large.TLS, large.TLS_METRICS, large.TlsDownload),
     Measurement(paths.NAME, paths.METRICS, paths.SmallFiles),
+    Measurement(paths.ALONE, paths.ALONE_METRICS, paths.Alone),
     Measurement(large.PATHS, large.PATHS_METRICS, large.PathsDownload),
     Measurement(storages.NAME, storages.METRICS, None),
 )
@@ -67,7 +68,7 @@ TABLES = {
     "Performance": (*small.METRICS, *large.DOWN_METRICS, *large.UP_METRICS),
     "Performance, B2 over TLS": large.TLS_METRICS,
     "Storages": storages.METRICS,
-    "Ways to a file": (*paths.METRICS, *large.PATHS_METRICS),
+    "Ways to a file": (*paths.METRICS, *paths.ALONE_METRICS, *large.PATHS_METRICS),
 }
 DOWN, ALL = {small.NAME, large.DOWNLOAD}, {small.NAME, large.DOWNLOAD, large.UPLOAD}
 
@@ -109,21 +110,26 @@ def all_of(sites: dict[str, Site], subjects: Collection[str]) -> Iterator[Conten
         yield Contender(Who(NGINX, ""), _open_nginx, DOWN | {large.PATHS})
         yield Contender(Who(NGINX, ""), _open_tls_nginx, {large.TLS})
     if SDK in subjects:
-        yield Contender(Who(SDK, ""), _open_sdk, ALL | {paths.NAME, storages.NAME})
+        yield Contender(Who(SDK, ""), _open_sdk, ALL | {paths.NAME, paths.ALONE, storages.NAME})
     for subject, site in sites.items():
         yield Contender(Who(subject, ""), partial(_open_storage, site), {storages.NAME})
     if OURS in sites:
         for view, prefix in paths.VIEWS.items():
-            yield Contender(Who(view, "gunicorn"), partial(_open_view, prefix), {paths.NAME})
+            sections = {paths.NAME, paths.ALONE} if view in paths.ALONE_VIEWS else {paths.NAME}
+            yield Contender(Who(view, "gunicorn"), partial(_open_view, prefix), sections)
         streamed = partial(_open_view, paths.STREAMED_PREFIX)
         yield Contender(Who(paths.STREAMED, "gunicorn"), streamed, {large.PATHS})
-        ways = {paths.NAME, large.PATHS}
+        ways = {paths.NAME, paths.ALONE, large.PATHS}
         yield Contender(Who(OURS, "gunicorn"), partial(_open_site, sites[OURS], "gunicorn"), ways)
+
+
+def _workers(stage: Stage, measurement: Measurement) -> int:
+    return 1 if measurement.section == paths.ALONE else stage.plan.workers
 
 
 @contextmanager
 def _open_site(site: Site, server: str, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
-    with servers.run_site(stage, site, server, workers=stage.plan.workers) as running:
+    with servers.run_site(stage, site, server, workers=_workers(stage, measurement)) as running:
         yield _probe(measurement, running, stage)
 
 
@@ -148,7 +154,7 @@ def _open_storage(site: Site, stage: Stage, measurement: Measurement) -> Iterato
 @contextmanager
 def _open_view(prefix: str, stage: Stage, measurement: Measurement) -> Iterator[Probe]:
     site = Site("paths_site.settings", Path(sys.executable))
-    with servers.run_site(stage, site, "gunicorn", workers=stage.plan.workers) as running:
+    with servers.run_site(stage, site, "gunicorn", workers=_workers(stage, measurement)) as running:
         yield _probe(measurement, replace(running, files=prefix), stage)
 
 
@@ -184,6 +190,13 @@ class _Script:
         self._section = section
 
     def sample(self, number: int) -> Sample:
+        stage = self._stage
+        if self._section == paths.ALONE:
+            with processors.apart([], [stage.emulator_pid]):  # the script goes to the first by itself
+                return self._run()
+        return self._run()
+
+    def _run(self) -> Sample:
         stage = self._stage
         argv: list[str | Path] = [sys.executable, "-m", "benchmarks.plain_sdk", self._section]
         argv += ["--large-file", stage.local_file, "--medium-file", stage.medium_file]

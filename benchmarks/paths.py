@@ -3,10 +3,14 @@ way of a large file is measured as every large file is."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from functools import partial
 
-from benchmarks import small
-from benchmarks.figures import Metric
+from benchmarks import processors, small
+from benchmarks.figures import Metric, Sample
+from benchmarks.servers import Running
+from benchmarks.stage import Stage
 
 NAME = "paths"
 RATE = Metric("paths_requests_per_s", "1 KiB files: requests a second", "1/s", more_is_better=True)
@@ -26,3 +30,23 @@ STREAMED = "view, urllib3 streamed"
 STREAMED_PREFIX = "/streamed/"
 
 SmallFiles = partial(small.SmallFiles, metrics=METRICS)
+
+ALONE = "paths_alone"
+ALONE_RATE, ALONE_CPU, ALONE_FAILED = ALONE_METRICS = tuple(
+    replace(metric, key=metric.key.replace(NAME, ALONE), label=f"{metric.label}, worker with its own processor")
+    for metric in METRICS
+)
+ALONE_VIEWS = ("view, b2sdk kept", "view, urllib3")
+
+
+class Alone(small.SmallFiles):
+    """The load on one worker that need not share its processor with those who ask, nor with B2."""
+
+    def __init__(self, server: Running, stage: Stage) -> None:
+        super().__init__(server, stage, (ALONE_RATE, ALONE_CPU, ALONE_FAILED), workers=1)
+        self._others = [os.getpid(), stage.emulator_pid]
+
+    def sample(self, number: int) -> Sample:
+        """Apply the load once."""
+        with processors.apart(self._server.pids, self._others):
+            return super().sample(number)

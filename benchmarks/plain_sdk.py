@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from b2sdk.v3 import B2Api, Bucket, InMemoryAccountInfo
 
-from benchmarks import large, paths, small, storages, transfers, usage
+from benchmarks import large, paths, processors, small, storages, transfers, usage
 from benchmarks.figures import Metric, Sample
 from benchmarks.stage import HUNDRED, LARGE, MIB, PUBLIC, SMALL
 
@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--large-file", type=Path, required=True)
     parser.add_argument("--medium-file", type=Path, required=True)
     parser.add_argument("--small-s", type=float, required=True)
-    parser.add_argument("section", choices=[small.NAME, paths.NAME, large.DOWNLOAD, large.UPLOAD, storages.NAME])
+    parser.add_argument(
+        "section", choices=[small.NAME, paths.NAME, paths.ALONE, large.DOWNLOAD, large.UPLOAD, storages.NAME]
+    )
     options = parser.parse_args()
     api = B2Api(InMemoryAccountInfo())
     api.authorize_account(os.environ["BENCH_KEY_ID"], os.environ["BENCH_KEY"], os.environ["BENCH_REALM"])
@@ -60,6 +62,9 @@ def main() -> None:
         sample = _small(bucket, options.small_s, small.RATE, small.CPU)
     elif options.section == paths.NAME:
         sample = _small(bucket, options.small_s, paths.RATE, paths.CPU)
+    elif options.section == paths.ALONE:
+        os.sched_setaffinity(0, processors.first_and_rest()[0])
+        sample = _small(bucket, options.small_s, paths.ALONE_RATE, paths.ALONE_CPU)
     elif options.section == large.DOWNLOAD:
         sample = _download(bucket, options.large_file.stat().st_size)
     elif options.section == large.UPLOAD:

@@ -22,12 +22,20 @@ class SmallFiles:
         server: which answers.
         stage: what it asks.
         metrics: the lines for rate, CPU and failures.
+        workers: how many of them share the clients of the plan.
     """
 
-    def __init__(self, server: Running, stage: Stage, metrics: tuple[Metric, Metric, Metric] = METRICS) -> None:
+    def __init__(
+        self,
+        server: Running,
+        stage: Stage,
+        metrics: tuple[Metric, Metric, Metric] = METRICS,
+        workers: int | None = None,
+    ) -> None:
         self._server = server
         self._metrics = metrics
         self._plan = stage.plan
+        self._clients = stage.plan.clients * (workers or stage.plan.workers) // stage.plan.workers
         self._apply(WARM_UP_S)
 
     def sample(self, number: int) -> Sample:
@@ -45,4 +53,4 @@ class SmallFiles:
 
     def _apply(self, seconds: float) -> load.Load:
         paths = [self._server.files + name for name in SMALL]
-        return load.apply(self._server.address, paths, self._plan.clients, seconds, SMALL_BYTES)
+        return load.apply(self._server.address, paths, self._clients, seconds, SMALL_BYTES)

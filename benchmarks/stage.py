@@ -56,13 +56,15 @@ class Stage:
         plan: how much is measured.
         folder: for everything that is written; the caller removes it.
         emulator: where it listens.
+        emulator_pid: its process.
         key: the application key's id and secret.
     """
 
-    def __init__(self, plan: Plan, folder: Path, emulator: Address, key: tuple[str, str]) -> None:
+    def __init__(self, plan: Plan, folder: Path, emulator: Address, emulator_pid: int, key: tuple[str, str]) -> None:
         self.plan = plan
         self.folder = folder
         self.emulator = emulator
+        self.emulator_pid = emulator_pid
         self.key_id, self.key = key
         self.local_file = folder / "large.bin"
         self.medium_file = folder / "medium.bin"
@@ -137,7 +139,7 @@ def open_stage(plan: Plan, folder: Path) -> Iterator[Stage]:
         address = _address(child.output())
         assert address is not None  # that is what was waited for
         child.wait_until(lambda: answers(address, "/_emulator/counts"))
-        stage = Stage(plan, folder, address, key)
+        stage = Stage(plan, folder, address, child.pid, key)
         stage.fill()
         yield stage
 

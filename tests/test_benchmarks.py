@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import contenders, paths, report, servers, storages
+from benchmarks import contenders, paths, processors, report, servers, storages
 from benchmarks.contenders import ACCEL, NGINX, OURS, PEER, SDK, STORAGES
 from benchmarks.figures import Metric, Results, Who
 
@@ -75,6 +75,7 @@ def test_who_takes_part_in_which_section(monkeypatch):
         "tls": [f"{OURS}, gunicorn", f"{OURS}, uvicorn", NGINX],
         "storage": [SDK, OURS, PEER, STORAGES],
         "paths": [SDK, *(f"{view}, gunicorn" for view in paths.VIEWS), f"{OURS}, gunicorn"],
+        "paths_alone": [SDK, *(f"{view}, gunicorn" for view in paths.ALONE_VIEWS), f"{OURS}, gunicorn"],
         "paths_large": [NGINX, f"{paths.STREAMED}, gunicorn", f"{OURS}, gunicorn"],
     }
 
@@ -102,6 +103,17 @@ def test_every_contender_of_a_section_answers(chosen, tmp_path):
             assert who == SDK or lines["paths_failed_requests"]["value"] == 0
     elif servers.nginx() is not None:
         assert set(found["figures"]) == {f"{OURS}, gunicorn", f"{OURS}, uvicorn", ACCEL, NGINX}
+
+
+@pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="takes two processors")
+def test_a_server_has_a_processor_for_itself_as_long_as_it_is_measured():
+    whole = os.sched_getaffinity(0)
+    with subprocess.Popen(["sleep", "60"]) as server:
+        with processors.apart([server.pid], [os.getpid()]):
+            assert os.sched_getaffinity(server.pid) == {min(whole)}
+            assert os.sched_getaffinity(0) == whole - {min(whole)}
+        assert os.sched_getaffinity(server.pid) == os.sched_getaffinity(0) == whole
+        server.terminate()
 
 
 @pytest.mark.slow
