@@ -108,12 +108,15 @@ def test_every_contender_of_a_section_answers(chosen, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="takes two processors")
 def test_a_server_has_a_processor_for_itself_as_long_as_it_is_measured():
     whole = os.sched_getaffinity(0)
-    with subprocess.Popen(["sleep", "60"]) as server:
+    server = subprocess.Popen(["sleep", "60"])
+    try:
         with processors.apart([server.pid], [os.getpid()]):
             assert os.sched_getaffinity(server.pid) == {min(whole)}
             assert os.sched_getaffinity(0) == whole - {min(whole)}
         assert os.sched_getaffinity(server.pid) == os.sched_getaffinity(0) == whole
+    finally:
         server.terminate()
+        server.wait(10)
 
 
 @pytest.mark.slow

@@ -409,7 +409,7 @@ def test_ten_thousand_tags_are_read_or_refused(front: Front) -> None:
     tags = ", ".join(f'\\"{n:x}\\"' for n in range(10_000))
     assert front.curl(FILE).body == TEXT
     config.write_text(f'header = "If-None-Match: {tags}"\n')
-    said = front.curl(FILE, "--config", str(config), may_be_cut_off=True)
+    said = front.curl(FILE, "--config", str(config), may_be_cut_off=front.kind == "uvicorn")
     assert said.status in {"gunicorn": {431}, "nginx": {400}, "uvicorn": {200, 400}}[front.kind]
     assert front.b2.calls() == (ONE if said.status == 200 else NONE)
 
