@@ -111,6 +111,7 @@ class Blocks(io.BufferedReader):
 
     TLS gives 16 KiB at a time, and a block each would cost more than it brings. And an allocator that gets large blocks
     back cut short finds no room for the next whole one between them: a worker grew by megabytes with every thread.
+    What came with the head is a block of its own: whoever waits for the first byte has it before the rest is gathered.
     """
 
     lends = False
@@ -138,6 +139,10 @@ class Blocks(io.BufferedReader):
         """What has come, at most so much; waits only if that is nothing."""
         if size <= _SMALL_BYTES and not self._fetched:
             return super().read1(size)
+        if self._wait.may_be_ahead:
+            first = super().read1(_BUFFER_BYTES)
+            self._wait.may_be_ahead = False
+            return first
         desk = self._taken_desk()
         if self._fetched:
             came = self._fetched if size < 0 else self._fetched[:size]
@@ -153,16 +158,10 @@ class Blocks(io.BufferedReader):
         return block
 
     def _fill(self, desk: memoryview) -> int:
-        wait = self._wait
-        if wait.may_be_ahead:
-            first = super().read1(_BUFFER_BYTES)
-            count = len(first)
-            desk[:count] = first
-        else:
-            count = wait.readinto(desk) or 0
+        count = self._wait.readinto(desk) or 0
         if count:
-            count += wait.readinto_at_once(desk[count:])
-        wait.may_be_ahead = False
+            count += self._wait.readinto_at_once(desk[count:])
+        self._wait.may_be_ahead = False
         return count
 
     def _taken_desk(self) -> memoryview:

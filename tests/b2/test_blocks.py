@@ -78,13 +78,15 @@ class Pause:
 
 
 def test_a_block_is_all_that_has_come(sent: tuple[Impostor, Session]) -> None:
-    """TLS gives out 16 KiB at a time, however much there is."""
+    """TLS gives out 16 KiB at a time, however much there is. What came with the head is put together with nothing."""
     server, session = sent
     pause = Pause(server)
     download = open_download(session, "acme-x", "k")
     assert pause.has_come.wait(WINDOW_S)
-    came = [next(download)]
-    assert came == [CONTENT[:CAME]]
+    came = [next(download), next(download)]
+    with_head = len(came[0])
+    assert with_head + pause.head_bytes <= 8 * 1024
+    assert came == [CONTENT[:with_head], CONTENT[with_head:CAME]]
     pause.ends.set()
     assert b"".join([*came, *download]) == CONTENT
 
@@ -203,6 +205,7 @@ def test_a_lent_block_is_nobody_elses_until_the_next(sent: tuple[Impostor, Sessi
     server.script = lambda request: server.http(200, others if b"/other " in request else CONTENT, **download_headers())
     one = open_download(session, "acme-x", "k")
     one.lends = True
+    next(one)  # what came with the head is not lent
     lent: Any = next(one)
     seen = bytes(lent)
     assert isinstance(lent, memoryview)
@@ -219,11 +222,11 @@ def test_what_was_fetched_may_be_read_in_smaller_blocks(lends: bool, sent: tuple
     pause = Pause(server)
     download = open_download(session, "acme-x", "k")
     download.lends = lends
-    came = bytes(next(download))
-    pause.ends.set()
-    assert pause.is_over.wait(WINDOW_S)
+    came = b""
     while len(came) < CAME:
         came += bytes(next(download))
+    pause.ends.set()
+    assert pause.is_over.wait(WINDOW_S)
     assert download.is_at_hand()
     download.block_bytes = 7_000
     while len(came) < len(CONTENT):
@@ -245,6 +248,7 @@ def test_a_download_that_is_closed_meanwhile_gives_nothing_more(
         download.close()
         return read_on(wait, buffer)
 
+    next(download)
     monkeypatch.setattr(blocks.Wait, "readinto_at_once", closed)
     with pytest.raises(Unavailable):
         next(download)
