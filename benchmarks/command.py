@@ -164,7 +164,7 @@ def _count_calls(stage: Stage, sites: dict[str, Site], results: Results) -> int:
 
 
 def _measure_section(stage: Stage, contestants: Sequence[Contender], measurement: Measurement, results: Results) -> int:
-    """Measure in rounds, so that a busy minute of the machine meets all contenders alike."""
+    """Measure in rounds, and every second one backwards, so that a slow minute of the machine meets all alike."""
     failures = 0
     with ExitStack() as stack:
         probes: dict[Who, Probe] = {}
@@ -176,9 +176,9 @@ def _measure_section(stage: Stage, contestants: Sequence[Contender], measurement
             except MISHAPS as error:
                 failures += 1
                 _note(results, f"{contender.who}, {measurement.section}: {error}")
-        for number in range(stage.plan.repeats):
+        for number in range(measurement.rounds(stage.plan)):
             print(f"{measurement.section}, round {number + 1} (load {os.getloadavg()[0]:.2f}) ...", flush=True)
-            for who, probe in list(probes.items()):
+            for who, probe in list(probes.items())[:: -1 if number % 2 else 1]:
                 try:
                     results.add(who, probe.sample(number))
                 except MISHAPS as error:

@@ -19,7 +19,7 @@ from benchmarks.environments import python_with
 from benchmarks.figures import Metric, Sample, Who
 from benchmarks.processes import BenchmarkError, Child, environment
 from benchmarks.servers import Running, Site
-from benchmarks.stage import ROOT, Stage
+from benchmarks.stage import ROOT, Plan, Stage
 
 OURS, PEER, NGINX, SDK = "b2router", "django-backblaze-b2", "nginx proxy_pass", "plain b2sdk"
 STORAGES = "django-storages S3"
@@ -46,22 +46,28 @@ class Measurement:
         section: its name on the command line.
         metrics: the lines of the table that it fills.
         probe: warms the server up and makes ready to measure it; None where no server is measured.
+        saves: whether its rounds are those of saving, which are long, and fewer.
     """
 
     section: str
     metrics: tuple[Metric, ...]
     probe: Callable[[Running, Stage], Probe] | None
+    saves: bool = False
+
+    def rounds(self, plan: Plan) -> int:
+        """How often everybody has a turn."""
+        return plan.rounds_of_saving if self.saves else plan.rounds
 
 
 MEASUREMENTS = (
     Measurement(small.NAME, small.METRICS, small.SmallFiles),
     Measurement(large.DOWNLOAD, large.DOWN_METRICS, large.Download),
-    Measurement(large.UPLOAD, large.UP_METRICS, large.Upload),
+    Measurement(large.UPLOAD, large.UP_METRICS, large.Upload, saves=True),
     Measurement(large.TLS, large.TLS_METRICS, large.TlsDownload),
     Measurement(paths.NAME, paths.METRICS, paths.SmallFiles),
     Measurement(paths.ALONE, paths.ALONE_METRICS, paths.Alone),
     Measurement(large.PATHS, large.PATHS_METRICS, large.PathsDownload),
-    Measurement(storages.NAME, storages.METRICS, None),
+    Measurement(storages.NAME, storages.METRICS, None, saves=True),
 )
 METRICS = tuple(metric for measurement in MEASUREMENTS for metric in measurement.metrics)
 TABLES = {

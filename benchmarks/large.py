@@ -15,8 +15,8 @@ from benchmarks.stage import LARGE, MIB, SMALL, SMALL_BYTES, Stage
 
 DOWNLOAD, UPLOAD, TLS, PATHS = "download", "upload", "tls", "paths_large"
 FIRST_BYTE = Metric("download_first_byte_ms", "large download: first byte after", "ms", False, "median")
-DOWN_SPEED = Metric("download_mb_per_s", "large download: speed", "MB/s", more_is_better=True)
-DOWN_CPU = Metric("download_cpu_s_per_gib", "large download: server CPU", "s/GiB", more_is_better=False)
+DOWN_SPEED = Metric("download_mb_per_s", "large download: speed", "MB/s", True, "median")
+DOWN_CPU = Metric("download_cpu_s_per_gib", "large download: server CPU", "s/GiB", False, "median")
 DOWN_MEMORY = Metric("download_memory_mib", "large download: worker's peak growth", "MiB", False, "worst")
 UP_SPEED = Metric("upload_mb_per_s", "large upload and save: speed", "MB/s", more_is_better=True)
 UP_CPU = Metric("upload_cpu_s_per_gib", "large upload and save: server CPU", "s/GiB", more_is_better=False)

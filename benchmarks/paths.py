@@ -13,9 +13,9 @@ from benchmarks.servers import Running
 from benchmarks.stage import Stage
 
 NAME = "paths"
-RATE = Metric("paths_requests_per_s", "1 KiB files: requests a second", "1/s", more_is_better=True)
-CPU = Metric("paths_cpu_ms_per_request", "1 KiB files: server CPU for a request", "ms", more_is_better=False)
-FAILED = Metric("paths_failed_requests", "1 KiB files: failed requests", "", more_is_better=False, pick="worst")
+RATE = Metric("paths_requests_per_s", "1 KiB files: requests a second", "1/s", True, "median")
+CPU = Metric("paths_cpu_ms_per_request", "1 KiB files: server CPU for a request", "ms", False, "median")
+FAILED = Metric("paths_failed_requests", "1 KiB files: failed requests", "", False, "worst")
 METRICS = (RATE, CPU, FAILED)
 
 VIEWS = {

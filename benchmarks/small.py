@@ -8,9 +8,9 @@ from benchmarks.servers import Running
 from benchmarks.stage import SMALL, SMALL_BYTES, Stage
 
 NAME = "small"
-RATE = Metric("small_requests_per_s", "1 KiB files: requests a second", "1/s", more_is_better=True)
-CPU = Metric("small_cpu_ms_per_request", "1 KiB files: server CPU for a request", "ms", more_is_better=False)
-FAILED = Metric("small_failed_requests", "1 KiB files: failed requests", "", more_is_better=False, pick="worst")
+RATE = Metric("small_requests_per_s", "1 KiB files: requests a second", "1/s", True, "median")
+CPU = Metric("small_cpu_ms_per_request", "1 KiB files: server CPU for a request", "ms", False, "median")
+FAILED = Metric("small_failed_requests", "1 KiB files: failed requests", "", False, "worst")
 METRICS = (RATE, CPU, FAILED)
 WARM_UP_S = 1.5
 

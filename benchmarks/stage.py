@@ -33,7 +33,8 @@ class Plan:
 
     large_bytes: int
     small_s: float
-    repeats: int = 3
+    rounds: int = 9
+    rounds_of_saving: int = 3
     clients: int = 8
     workers: int = 2
     threads: int = 8
@@ -41,12 +42,12 @@ class Plan:
     @classmethod
     def full(cls) -> Plan:
         """As results are published."""
-        return cls(large_bytes=1024 * MIB, small_s=8.0)
+        return cls(large_bytes=1024 * MIB, small_s=3.0)
 
     @classmethod
     def quick(cls) -> Plan:
         """For a look while developing."""
-        return cls(large_bytes=100 * MIB, small_s=2.0)
+        return cls(large_bytes=100 * MIB, small_s=2.0, rounds=3)
 
 
 class Stage:

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import contenders, paths, processors, report, servers, storages
+from benchmarks import command, contenders, paths, processors, report, servers, storages
 from benchmarks.contenders import ACCEL, NGINX, OURS, PEER, SDK, STORAGES
 from benchmarks.figures import Metric, Results, Who
+from benchmarks.stage import Plan
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = Metric("small_requests_per_s", "rate", "1/s", more_is_better=True)
@@ -78,6 +81,28 @@ def test_who_takes_part_in_which_section(monkeypatch):
         "paths_alone": [SDK, *(f"{view}, gunicorn" for view in paths.ALONE_VIEWS), f"{OURS}, gunicorn"],
         "paths_large": [NGINX, f"{paths.STREAMED}, gunicorn", f"{OURS}, gunicorn"],
     }
+
+
+@pytest.mark.parametrize(("saves", "rounds"), [(False, 3), (True, 2)])
+def test_everybody_has_a_turn_in_every_round_and_nobody_is_always_the_first(saves, rounds):
+    asked: list[str] = []
+
+    class Asked:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def sample(self, number: int) -> dict[str, float]:
+            asked.append(f"{self.name}{number}")
+            return {RATE.key: 1.0}
+
+    stage = SimpleNamespace(plan=Plan(large_bytes=1, small_s=0.1, rounds=3, rounds_of_saving=2))
+    field = [
+        contenders.Contender(Who(name, ""), lambda stage, measurement, name=name: nullcontext(Asked(name)), {"all"})
+        for name in ("a", "b")
+    ]
+    measurement = contenders.Measurement("all", (RATE,), None, saves=saves)
+    assert command._measure_section(stage, field, measurement, Results({})) == 0
+    assert asked == ["a0", "b0", "b1", "a1", "a2", "b2"][: 2 * rounds]
 
 
 @pytest.mark.slow
