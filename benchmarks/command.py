@@ -9,7 +9,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -27,9 +26,8 @@ from benchmarks.contenders import (
     STORAGES,
     Contender,
     Measurement,
-    Probe,
 )
-from benchmarks.figures import Results, Who
+from benchmarks.figures import Results
 from benchmarks.processes import BenchmarkError
 from benchmarks.servers import Site
 from benchmarks.stage import Plan, Stage, open_stage
@@ -164,27 +162,20 @@ def _count_calls(stage: Stage, sites: dict[str, Site], results: Results) -> int:
 
 
 def _measure_section(stage: Stage, contestants: Sequence[Contender], measurement: Measurement, results: Results) -> int:
-    """Measure in rounds, and every second one backwards, so that a slow minute of the machine meets all alike."""
+    """Measure in rounds, and every second one backwards, so that a slow minute of the machine meets all alike. Servers
+    start afresh for each: by chance of its start one is faster than the next, for as long as it runs."""
     failures = 0
-    with ExitStack() as stack:
-        probes: dict[Who, Probe] = {}
-        for contender in contestants:
-            if measurement.section not in contender.sections:
-                continue
+    field = [contender for contender in contestants if measurement.section in contender.sections]
+    for number in range(measurement.rounds(stage.plan)):
+        print(f"{measurement.section}, round {number + 1} (load {os.getloadavg()[0]:.2f}) ...", flush=True)
+        for contender in field[:: -1 if number % 2 else 1]:
             try:
-                probes[contender.who] = stack.enter_context(contender.open(stage, measurement))
+                with contender.open(stage, measurement) as probe:
+                    results.add(contender.who, probe.sample(number))
             except MISHAPS as error:
                 failures += 1
                 _note(results, f"{contender.who}, {measurement.section}: {error}")
-        for number in range(measurement.rounds(stage.plan)):
-            print(f"{measurement.section}, round {number + 1} (load {os.getloadavg()[0]:.2f}) ...", flush=True)
-            for who, probe in list(probes.items())[:: -1 if number % 2 else 1]:
-                try:
-                    results.add(who, probe.sample(number))
-                except MISHAPS as error:
-                    failures += 1
-                    _note(results, f"{who}, {measurement.section}: {error}")
-                    del probes[who]
+                field.remove(contender)
     return failures
 
 

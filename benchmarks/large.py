@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -30,8 +30,12 @@ PATHS_METRICS = tuple(
 DOWN_METRICS = (FIRST_BYTE, DOWN_SPEED, DOWN_CPU, DOWN_MEMORY)
 UP_METRICS = (UP_SPEED, UP_CPU, UP_MEMORY)
 WARM_UP_S = 1.0
+WHOLE = 3
+"""So many read the whole file in each round, one after the other: a single one is chance."""
+WHOLE_S = 2.0
+"""As long as they take no longer than that together; one does in any case."""
 FIRST_BYTES = 9
-"""So many ask in each round for the first byte alone, one after the other: a single one is chance."""
+"""So many ask for the first byte alone after that."""
 FIRST_BYTES_S = 1.0
 """As long as they take no longer than that together."""
 PAUSE_S = 0.03
@@ -54,12 +58,21 @@ class Download:
         self._metrics = metrics
 
     def sample(self, number: int) -> Sample:
-        """Download it once; then some more ask for it, and leave with the first byte."""
+        """Some download it; then some more ask for it, and leave with the first byte."""
         first_byte, speed, cpu, memory = self._metrics
         self._meter.begin()
-        timing = transfers.download(self._server.address, self._path, self._meter.size_bytes)
-        found = self._meter.end(timing, speed, cpu, memory)
-        return {first_byte.key: 1000 * statistics.median([timing.first_byte_s, *self._waits_s()]), **found}
+        timings = list(self._timings())
+        found = self._meter.end(timings, speed, cpu, memory)
+        waits_s = [*(timing.first_byte_s for timing in timings), *self._waits_s()]
+        return {first_byte.key: 1000 * statistics.median(waits_s), **found}
+
+    def _timings(self) -> Iterator[transfers.Timing]:
+        """Of whole files; few, where each takes long."""
+        deadline = time.monotonic() + WHOLE_S
+        for _ in range(WHOLE):
+            yield transfers.download(self._server.address, self._path, self._meter.size_bytes)
+            if time.monotonic() > deadline:
+                break
 
     def _waits_s(self) -> Iterator[float]:
         """For the first byte; few, where each takes long."""
@@ -88,13 +101,13 @@ class Upload:
         name = f"upload-{self._server.address.port}-{number}.bin"
         self._meter.begin()
         timing = transfers.upload(self._server.address, "/bench/upload/", self._stage.local_file, name)
-        found = self._meter.end(timing, UP_SPEED, UP_CPU, UP_MEMORY)
+        found = self._meter.end([timing], UP_SPEED, UP_CPU, UP_MEMORY)
         self._stage.remove_uploads()
         return found
 
 
 class Meter:
-    """CPU and memory of a server around a transfer; its workers have served small files before."""
+    """CPU and memory of a server around transfers; its workers have served small files before."""
 
     def __init__(self, server: Running, stage: Stage) -> None:
         paths = [server.files + name for name in SMALL]
@@ -103,15 +116,15 @@ class Meter:
         self._pids = server.pids
 
     def begin(self) -> None:
-        """The transfer begins."""
+        """The first transfer begins."""
         self._mark = usage.MemoryMark.set(self._pids)
         self._used_s = usage.cpu_s(self._pids)
 
-    def end(self, timing: transfers.Timing, speed: Metric, cpu: Metric, memory: Metric) -> Sample:
-        """The transfer is over."""
+    def end(self, timings: Sequence[transfers.Timing], speed: Metric, cpu: Metric, memory: Metric) -> Sample:
+        """The last one is over."""
         used_s = usage.cpu_s(self._pids) - self._used_s
         return {
-            speed.key: self.size_bytes / 1e6 / timing.total_s,
-            cpu.key: used_s * 1024 * MIB / self.size_bytes,
+            speed.key: self.size_bytes / 1e6 / statistics.median(timing.total_s for timing in timings),
+            cpu.key: used_s * 1024 * MIB / self.size_bytes / len(timings),
             memory.key: self._mark.growth_bytes() / MIB,
         }

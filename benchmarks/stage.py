@@ -33,7 +33,7 @@ class Plan:
 
     large_bytes: int
     small_s: float
-    rounds: int = 9
+    rounds: int = 7
     rounds_of_saving: int = 3
     clients: int = 8
     workers: int = 2

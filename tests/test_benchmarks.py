@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,18 +85,27 @@ def test_who_takes_part_in_which_section(monkeypatch):
 @pytest.mark.parametrize(("saves", "rounds"), [(False, 3), (True, 2)])
 def test_everybody_has_a_turn_in_every_round_and_nobody_is_always_the_first(saves, rounds):
     asked: list[str] = []
+    running: list[str] = []
 
     class Asked:
         def __init__(self, name: str) -> None:
             self.name = name
 
+        def __enter__(self) -> "Asked":
+            running.append(self.name)
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            running.remove(self.name)
+
         def sample(self, number: int) -> dict[str, float]:
+            assert running == [self.name]
             asked.append(f"{self.name}{number}")
             return {RATE.key: 1.0}
 
     stage = SimpleNamespace(plan=Plan(large_bytes=1, small_s=0.1, rounds=3, rounds_of_saving=2))
     field = [
-        contenders.Contender(Who(name, ""), lambda stage, measurement, name=name: nullcontext(Asked(name)), {"all"})
+        contenders.Contender(Who(name, ""), lambda stage, measurement, name=name: Asked(name), {"all"})
         for name in ("a", "b")
     ]
     measurement = contenders.Measurement("all", (RATE,), None, saves=saves)
