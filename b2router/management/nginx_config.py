@@ -215,7 +215,7 @@ location ^~ {place} {{
     proxy_buffering on;
     proxy_buffer_size 16k;
     proxy_buffers 8 64k;
-    proxy_busy_buffers_size 128k;
+    proxy_busy_buffers_size 256k;
     proxy_max_temp_file_size 0;
     proxy_cache off;
     proxy_store off;
