@@ -164,9 +164,7 @@ class Download:
             if self._is_closed:  # by another thread: the block may be anything, such as records of TLS as they came
                 raise faults.unavailable("the download was closed")
             if block:
-                self._left -= len(block)
-                if not self._left:
-                    self._response.drain_conn()  # nothing is left to read, see above
+                self._left -= len(block)  # with the last of them, urllib3 returns the connection to its pool
                 return block
             if self._resumes == MAX_RESUMES or self._left == self._left_at_resume:
                 raise faults.unavailable(what)
