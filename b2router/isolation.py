@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, product
 from math import prod
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from b2router import grammar, modes, ternary
 from b2router.config import (
@@ -83,9 +83,10 @@ def _all(config: BackblazeConfig) -> Iterator[Leak]:
     profiles = list(config.profiles.values())
     keys = [(f"{one.bucket.lower()}/{reached}", n) for n, one in enumerate(profiles) for reached in _reached(one)]
     addresses = [
-        (_beginning(one, one.delivery), n)
+        (beginning, n)
         for n, one in enumerate(profiles)
         if isinstance(one.delivery, CdnDelivery | DirectDelivery)
+        for beginning in _beginnings(one, one.delivery)
     ]
     for owning, through in sorted({*_meeting(keys), *_meeting(addresses)}):
         pair = profiles[owning], profiles[through]
@@ -119,25 +120,33 @@ def _by_keys(owning: BucketProfile, through: BucketProfile) -> Iterator[Leak]:
 
 
 def _by_addresses(owning: BucketProfile, through: BucketProfile) -> list[Leak]:
-    """What is signed for one profile opens the other's address, when both are signed alike; what is open opens it."""
+    """What is signed for one profile opens the other's address, when both are signed with one secret; so does what is
+    open. A signature is of the path alone, whatever the scheme: it is as good for another host."""
     lock, key = owning.delivery, through.delivery
     if not isinstance(lock, CdnDelivery) or lock.signing is None or not isinstance(key, CdnDelivery | DirectDelivery):
         return []
     rule: Formula = "public"
+    one, other = _beginnings(owning, lock)[0], _beginnings(through, key)[0]
     if isinstance(key, CdnDelivery) and key.signing is not None:
-        if (lock.signing.scheme, lock.signing.secret) != (key.signing.scheme, key.signing.secret):
+        if lock.signing.secret != key.signing.secret:
             return []
         rule = _formula(through)
-    if _overlap(_beginning(owning, lock), _beginning(through, key)) is None or _implies(rule, _formula(owning)):
+        one, other = _beginnings(owning, lock)[1], _beginnings(through, key)[1]
+    if _overlap(one, other) is None or _implies(rule, _formula(owning)):
         return []
     address = f"{key.mode} {key.base_url}"
     return [Leak(owning.name, through.name, address, owning.bucket, owning.location, is_by_address=True)]
 
 
-def _beginning(profile: BucketProfile, delivery: CdnDelivery | DirectDelivery) -> str:
-    """What the public or signed addresses of a profile begin with, in one spelling."""
+def _beginnings(profile: BucketProfile, delivery: CdnDelivery | DirectDelivery) -> list[str]:
+    """What the public or signed addresses of a profile begin with, in one spelling; and, where they are signed, what is
+    signed of that, after the secret."""
     address = urlsplit(modes.before_names(delivery.base_url, delivery.path, profile.bucket, profile.location))
-    return f"{address.hostname}:{address.port or {'http': 80, 'https': 443}[address.scheme]}{address.path}"
+    host, path = (address.hostname or "").rstrip("."), quote(unquote(address.path))
+    places = [f"{host}:{address.port or {'http': 80, 'https': 443}[address.scheme]}{path}"]
+    if isinstance(delivery, CdnDelivery) and delivery.signing is not None:
+        places.append(f"{delivery.signing.secret.get_secret_value()} {path}")
+    return places
 
 
 def _ways_in(profile: BucketProfile) -> Iterator[tuple[str, str, Formula]]:

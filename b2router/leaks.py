@@ -25,6 +25,6 @@ def isolation_problems(config: BackblazeConfig) -> list[Problem]:
 
 def _apart(leak: Leak) -> str:
     if leak.is_by_address:
-        return "addresses of their own at the CDN (by base_url, path or the secret that signs)"
+        return "addresses of their own at the CDN (by path or the secret that signs; by base_url where one is open)"
     opens_all = " (a public address opens its whole bucket)" if "://" in leak.address else ""
     return f"a bucket each, or locations that do not contain each other{opens_all}"

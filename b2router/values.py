@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -93,12 +93,25 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
+_OF_IRI = re.compile("[^\x00-\x7f]+")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return quote(found[0])
+
+
 def _web_address(value: str) -> str:
-    """An absolute http(s) address without credentials, query or fragment, ending with a slash."""
+    """An absolute http(s) address without credentials, query or fragment, ending with a slash; in ASCII, as it travels.
+
+    Source: RFC 3987, 3.1, of an IRI the URI.
+    """
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         usable = usable and not re.search(r"[\x00-\x20\x7f\s\\<>\"@?#]", value)
+        if usable and not value.isascii():
+            host = parts.netloc.encode("idna").decode("ascii")
+            value = f"{parts.scheme}://{host}{_OF_IRI.sub(_escaped, parts.path)}"
     except ValueError:
         usable = False
     if not usable:

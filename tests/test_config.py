@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from b2router.config import Account, BackblazeConfig, BucketProfile
+from b2router.config import Account, BackblazeConfig, BucketProfile, CdnDelivery
 from b2router.sharing import SqliteAccountInfo
 
 KEYS = {"application_key_id": "0001", "application_key": "canary-K001"}
@@ -35,6 +35,26 @@ def test_a_profile_knows_its_name() -> None:
     shared = BucketProfile(bucket="acme-media")
     config = BackblazeConfig(profiles={"one": shared, "other": shared})
     assert [p.name for p in config.profiles.values()] == ["one", "other"]
+
+
+@pytest.mark.parametrize(
+    ("written", "used"),
+    [
+        ("https://cdn.example.com/日本/é", "https://cdn.example.com/%E6%97%A5%E6%9C%AC/%C3%A9/"),
+        ("https://bücher.example:8443", "https://xn--bcher-kva.example:8443/"),
+        ("https://cdn.example.com/%C3%A9/a+b", "https://cdn.example.com/%C3%A9/a+b/"),
+    ],
+)
+def test_an_address_is_kept_as_it_travels(written: str, used: str) -> None:
+    """Headers hold ASCII, and a signature is of what browsers send."""
+    delivery = CdnDelivery.model_validate({"mode": "cdn", "base_url": written})
+    assert delivery.base_url == used
+
+
+@pytest.mark.parametrize("written", ["https://cdn.example.com/a\u3000b/", f"https://{'ü' * 64}.example/"])
+def test_what_is_no_address_does_not_become_one(written: str) -> None:
+    with pytest.raises(ValidationError, match="absolute address"):
+        CdnDelivery.model_validate({"mode": "cdn", "base_url": written})
 
 
 @pytest.mark.parametrize(

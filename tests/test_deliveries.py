@@ -342,7 +342,20 @@ SIGNED = {**CDN, "signing": {"scheme": "bunny", "secret": "canary-secret"}}
         pytest.param({"path": "{bucket}/{name}"}, {"path": "{bucket}/{name}"}, False, id="buckets apart"),
         pytest.param({"base_url": "https://CDN.example.com:443/media"}, {}, True, id="another spelling of the host"),
         pytest.param({"base_url": "https://cdn.example.com"}, {"path": "x/{name}"}, True, id="a folder around it"),
-        pytest.param({"base_url": "https://m.example.com"}, {}, False, id="hosts apart"),
+        pytest.param({"base_url": "https://CDN.example.com./media"}, {}, True, id="the host with its last dot"),
+        pytest.param({"base_url": "https://cdn.example.com/%6Dedia"}, {}, True, id="another spelling of the path"),
+        pytest.param({"base_url": "https://m.example.com/media"}, {}, True, id="hosts apart, but no signature tells"),
+        pytest.param({"base_url": "https://m.example.com/m"}, {}, False, id="hosts and paths apart"),
+        pytest.param({"base_url": "https://m.example.com/media", "secret": "canary-other"}, {}, False, id="both apart"),
+        pytest.param(
+            {"signing": {"scheme": "cloudflare", "secret": "canary-secret"}}, {}, True, id="two schemes, one secret"
+        ),
+        pytest.param(
+            {"permission": "public", "signing": None, "base_url": "https://m.example.com/media"},
+            {},
+            False,
+            id="open on another host",
+        ),
         pytest.param({"secret": "canary-other"}, {}, False, id="another secret"),
         pytest.param({"permission": "staff"}, {}, False, id="the same people"),
         pytest.param({"permission": None}, {}, False, id="nobody is given an address"),
@@ -374,4 +387,6 @@ def test_what_to_do_about_a_shared_address_is_said() -> None:
         staff=profile("staff", SIGNED, bucket="acme-staff", route="s/"),
     )
     assert [message.id for message in messages] == ["b2router.E007"]
-    assert "addresses of their own at the CDN (by base_url, path or the secret that signs)" in str(messages[0].hint)
+    assert "addresses of their own at the CDN (by path or the secret that signs; by base_url where one is open)" in str(
+        messages[0].hint
+    )

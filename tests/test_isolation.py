@@ -59,6 +59,11 @@ DELIVERIES = st.sampled_from(
         {"mode": "cdn", "base_url": "https://cdn.example/"},
         {"mode": "cdn", "base_url": "https://cdn.example/", "signing": {"scheme": "bunny", "secret": "s" * 40}},
         {"mode": "cdn", "base_url": "https://cdn.example/a/", "signing": {"scheme": "bunny", "secret": "t" * 40}},
+        {
+            "mode": "cdn",
+            "base_url": "https://other.example/a/",
+            "signing": {"scheme": "cloudflare", "secret": "t" * 40},
+        },
     ]
 )
 DECLARATIONS = st.builds(

@@ -283,7 +283,7 @@ def test_signed_url_is_the_cdn_s_and_for_no_longer_than_it_signs(
 
 
 def test_url_is_the_route_because_the_permission_is_asked_there(configure: Configure) -> None:
-    unrouted = {**delivery(), "base_url": "https://members.example.com"}
+    unrouted = delivery(secret="canary-secret-of-members")
     configure(staff={"delivery": delivery()}, logged_in={"delivery": unrouted, "route": None})
     assert get_storage("staff").url("a.txt") == "/b2s/a.txt"
     with pytest.raises(NotServed):

@@ -59,7 +59,12 @@ def deliver(configure: Configure, emulator: Emulator, settings: Any) -> Deliver:
     def apply(mode: str, **values: Any) -> None:
         staff = {"staff": {"delivery": DELIVERIES[mode], **values}} if mode in PROTECTED else {}
         if mode == "signed cdn":
-            staff["staff"]["delivery"] = {**DELIVERIES[mode], "base_url": "https://staff.example.com"}
+            signing = {"scheme": "bunny", "secret": "of staff in these tests"}
+            staff["staff"]["delivery"] = {
+                **DELIVERIES[mode],
+                "base_url": "https://staff.example.com",
+                "signing": signing,
+            }
         configure(public={"delivery": DELIVERIES[mode], **values}, **staff)
         key_id, key = emulator.create_key()
         settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "application_key_id": key_id, "application_key": key}
