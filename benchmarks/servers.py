@@ -110,8 +110,9 @@ def _options(server: str, address: Address, workers: int, plan: Plan) -> list[st
         threads = ["--worker-class", "gthread", "--threads", str(plan.threads), "--keep-alive", "10"]
         return [*bind, *threads, "--timeout", TIMEOUT_S, "--log-level", "warning", "common.wsgi:application"]
     bind = ["--host", address.host, "--port", str(address.port), "--workers", str(workers)]
-    quiet = ["--no-access-log", "--log-level", "warning", "--lifespan", "off", "--timeout-keep-alive", "10"]
-    return [*bind, *quiet, "common.asgi:application"]
+    alike = ["--http", "h11", "--lifespan", "off", "--timeout-keep-alive", "10"]  # httptools may be in one environment
+    quiet = ["--no-access-log", "--log-level", "warning"]
+    return [*bind, *alike, *quiet, "common.asgi:application"]
 
 
 def nginx() -> Path | None:
