@@ -69,7 +69,7 @@ class Asked:
 
 def is_signed(request: Request) -> bool:
     """True if a request belongs to the S3-compatible API: it carries an AWS signature."""
-    return "X-Amz-" in request.query or request.headers.get("authorization", "").startswith("AWS4-")
+    return sigv4.is_in_address(request) or request.headers.get("authorization", "").startswith("AWS4-")
 
 
 def operation_of(request: Request) -> str | None:

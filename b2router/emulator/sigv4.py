@@ -70,6 +70,11 @@ def query_pairs(query: str) -> list[tuple[str, str]]:
         raise Refusal(400, "InvalidArgument", "The query string is not UTF-8") from None
 
 
+def is_in_address(request: Request) -> bool:
+    """Whether a request brings its signature in parameters, rather than in a header."""
+    return any(part.startswith("X-Amz-") for part in request.query.split("&"))
+
+
 def verify(world: World, request: Request, pairs: list[tuple[str, str]]) -> Caller:
     """Find the caller behind a signed request.
 
@@ -81,7 +86,7 @@ def verify(world: World, request: Request, pairs: list[tuple[str, str]]) -> Call
         Refusal: 403 AccessDenied, expired; RequestTimeTooSkewed; SignatureDoesNotMatch; InvalidAccessKeyId, unknown,
             or the master key, which S3 does not take; 400, a signature that cannot be read.
     """
-    said = _in_address(dict(pairs)) if "X-Amz-" in request.query else _in_header(request)
+    said = _in_address(dict(pairs)) if is_in_address(request) else _in_header(request)
     if "host" not in said.headers or any(name not in request.headers for name in said.headers):
         raise Refusal(403, "AccessDenied", "There were headers signed that are not in the request")
     row = world.database.one("SELECT * FROM keys WHERE id = ?", said.scope.key_id)

@@ -27,6 +27,13 @@ def share(wire: Wire, prefix: str = "dir/", **fields: Any) -> str:
     return str(made["authorizationToken"])
 
 
+def test_a_name_is_no_signature(wire: Wire) -> None:
+    """An address by S3 has parameters that begin with it; a name for the download may be called so."""
+    wire.upload(wire.bucket_id("acme-public"), "X-Amz-a.txt")
+    given = "b2ContentDisposition=attachment%3B%20filename%3D%22X-Amz-a.txt%22"
+    assert wire.send("GET", f"/file/acme-public/X-Amz-a.txt?{given}", {"Authorization": wire.token}).status == 200
+
+
 def test_headers_of_a_download(wire: Wire, ids: dict[str, str]) -> None:
     """No ETag, no Last-Modified, no Cache-Control: recorded, and the reason for b2router's own validators."""
     reply = wire.get("acme-staff", "dir/a.txt")
