@@ -16,12 +16,14 @@ from tests.processes import daemon, free_port, listens
 
 ROOT = Path(__file__).parents[1]
 
+UVICORN = ["uvicorn", "tests.project.asgi:application", "--lifespan=off"]
 COMMANDS = {
     "gunicorn": ["gunicorn", "tests.project.wsgi", "--worker-class=gthread"],
     "gunicorn sync": ["gunicorn", "tests.project.wsgi", "--worker-class=sync"],
     "gunicorn 32 threads": ["gunicorn", "tests.project.wsgi", "--worker-class=gthread", "--threads=32"],
-    "uvicorn": ["uvicorn", "tests.project.asgi:application", "--lifespan=off", "--log-level=warning"],
-    "uvicorn 2 workers": ["uvicorn", "tests.project.asgi:application", "--lifespan=off", "--workers=2"],
+    "uvicorn": [*UVICORN, "--http=h11", "--log-level=warning"],
+    "uvicorn httptools": [*UVICORN, "--http=httptools", "--log-level=warning"],
+    "uvicorn 2 workers": [*UVICORN, "--http=h11", "--workers=2"],
 }
 
 

@@ -28,9 +28,10 @@ def b2() -> Iterator[Emulator]:
         yield running
 
 
-@pytest.fixture(scope="module", params=["gunicorn", "uvicorn"])
+@pytest.fixture(scope="module", params=["gunicorn", "uvicorn", "uvicorn httptools"])
 def server(request: pytest.FixtureRequest, b2: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    pytest.importorskip(request.param)
+    for module in request.param.split():
+        pytest.importorskip(module)
     with serving(request.param, b2, tmp_path_factory.mktemp("server")) as running:
         assert running.get("/home/") == b"home"
         yield running

@@ -23,7 +23,7 @@ from b2router.b2 import budget, deadlines, download_host, faults
 from b2router.b2.options import CustomerKey
 from b2router.b2.session import Session
 from b2router.b2.stored import StoredFile, from_headers
-from b2router.errors import BackendError, NotFound, UnexpectedAnswer
+from b2router.errors import BackendError, NotFound, RangeNotSatisfiable, UnexpectedAnswer
 
 __all__ = ["BLOCK_BYTES", "Download", "open_download", "open_version", "stat", "stat_version"]
 
@@ -182,6 +182,8 @@ class Download:
             deadlines.streamed(self._response, self._session.limits.read_timeout_s, lends=self.lends)
 
     def _resume(self) -> None:
+        if self._is_closed:
+            raise faults.unavailable("the download was closed")
         self._resumes += 1
         self._is_streamed = False
         self._left_at_resume = self._left
@@ -194,7 +196,12 @@ class Download:
             )
         except NotFound:
             raise faults.unavailable("the file was deleted while it was being read") from None
-        self._response = response
+        except RangeNotSatisfiable:
+            raise UnexpectedAnswer("A download was to be resumed, and there was nothing left of it.") from None
+        with self._lock:
+            self._response = response
+            if self._is_closed:  # meanwhile: whoever did so could not end what was not there yet
+                raise faults.unavailable("the download was closed")
         try:
             file_id = from_headers(self.stored.key, response.headers).file_id
             came = _first(response.headers.get("Content-Range")), int(response.headers["Content-Length"])

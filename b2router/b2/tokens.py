@@ -12,7 +12,7 @@ import threading
 from concurrent.futures import Future
 from weakref import WeakKeyDictionary
 
-from b2router.b2 import budget, faults
+from b2router.b2 import budget, faults, objects
 from b2router.b2.session import Session
 
 __all__ = ["MAX_KEPT", "download_token"]
@@ -73,8 +73,8 @@ def _ask(session: Session, bucket: str, key: str, ends_at: int, now: float) -> s
     place = ("download", bucket, key, str(ends_at))
     if (token := session.shared.token(*place)) is not None:
         return token
-    found, duration_s = session.bucket(bucket), ends_at - int(now)
-    with session.calling("list", budget.of_request(session.limits)):
+    duration_s = ends_at - int(now)
+    with objects.bucket_for(session, bucket, "list", budget.of_request(session.limits)) as found:
         token = str(found.get_download_authorization(key, duration_s))
     session.shared.keep_token(token, duration_s, *place)
     return token

@@ -12,9 +12,9 @@ from datetime import datetime
 from django.http import HttpRequest
 from django.utils.http import parse_http_date_safe
 
-__all__ = ["are_given", "range_holds", "status"]
+__all__ = ["FIELDS", "are_given", "range_holds", "status"]
 
-_FIELDS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
+FIELDS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
 """As they stand in META: `request.headers` would sort out all headers of every request."""
 
 
@@ -23,7 +23,7 @@ _ETAG = re.compile(r'(?:W/)?"[^"]*"')
 
 def are_given(request: HttpRequest) -> bool:
     """Whether the request has a condition that must be decided before bytes are sent."""
-    return any(field in request.META for field in _FIELDS)
+    return any(field in request.META for field in FIELDS)
 
 
 def status(request: HttpRequest, etag: str, modified_at: datetime) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -77,7 +77,10 @@ def respond(
                 shown = headers.kept_for(profile, name, shown, max(0, int(link_ends_at - time.time())))
             if (answer := accel.through_nginx(profile, name, method, shown)) is not None:
                 return answer
-            return _file(request, profile, name, shown)
+            found = _file(request, profile, name, shown)
+            if found.status_code in (200, 206):
+                _forget_conditions(request)
+            return found
     except NotFound:
         return plain(profile, 404)
     except (BackendError, ConfigError) as error:
@@ -87,6 +90,13 @@ def respond(
         if isinstance(error, BackendError) and error.retry_after_s is not None:
             response["Retry-After"] = str(error.retry_after_s)
         return response
+
+
+def _forget_conditions(request: HttpRequest) -> None:
+    """They were decided upon. ConditionalGetMiddleware would decide again, by its own reading, and throw away an open
+    download with the headers that guard it."""
+    for field in conditions.FIELDS:
+        request.META.pop(field, None)
 
 
 @lru_cache(maxsize=64)  # once a minute, not with every request of an outage
@@ -155,6 +165,10 @@ def _file(request: HttpRequest, profile: BucketProfile, name: str, shown: Presen
         known = stored
     if_range = request.META.get("HTTP_IF_RANGE")
     wanted = ranges.parse(request.META.get("HTTP_RANGE"))
+    if wanted and known is None and wanted.suffix == 0:
+        known = file.look()  # B2 need not be asked for bytes that no file has
+    elif wanted and wanted.suffix and known is not None and not known.size_bytes:
+        wanted = None  # the last bytes of nothing are the whole of it
     if wanted and known is not None:
         fields = described(known)
         holds = conditions.range_holds(if_range, fields["ETag"], known.uploaded_at)
@@ -237,13 +251,22 @@ def _from_download(
     return response
 
 
+class _NotModified(HttpResponseNotModified):
+    """A 304 whose length is for the site's middleware alone: CommonMiddleware would put in a wrong one. Servers that
+    count bytes, such as uvicorn with httptools, would wait for a body of that length, and none comes."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """The headers that the server sends."""
+        return [field for field in self.headers.items() if field[0] != "Content-Length"]
+
+
 def _without_bytes(
     request: HttpRequest, profile: BucketProfile, stored: StoredFile, fields: Mapping[str, str]
 ) -> HttpResponse | None:
     """304 or 412, when the request's conditions ask for it."""
     match conditions.status(request, fields["ETag"], stored.uploaded_at):
         case 304:
-            return _with(HttpResponseNotModified(), {k: v for k, v in fields.items() if k in headers.OF_NOT_MODIFIED})
+            return _with(_NotModified(), {k: v for k, v in fields.items() if k in headers.OF_NOT_MODIFIED})
         case 412:
             return plain(profile, 412)
         case _:

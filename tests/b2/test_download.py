@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from b2router.b2 import budget, deadlines, objects
+from b2router.b2 import budget, deadlines, download_host, objects
 from b2router.b2.download import BLOCK_BYTES, Download, open_download, stat
 from b2router.b2.options import UploadOptions
 from b2router.b2.session import Session
@@ -186,6 +186,36 @@ def test_another_answer_to_a_resume_raises(session: Session, emulator: Emulator)
     download = open_download(session, BUCKET, "a.bin")
     emulator.fail("download", truncate_at=10)
     with pytest.raises((Unavailable, UnexpectedAnswer)):
+        list(download)
+
+
+def test_a_download_that_is_closed_while_it_is_resumed_reads_nothing_more(
+    session: Session, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The visitor has left meanwhile, and a B2 that stalls would keep thread and connection."""
+    emulator.fail("download", cut_at=300_000)
+    emulator.fail("download", stall_at=0)
+    download = open_download(session, BUCKET, "a.bin")
+    request, answers = download_host.request, []
+
+    def closing(*args: Any, **options: Any) -> Any:
+        answers.append(request(*args, **options))
+        download.close()
+        return answers[-1]
+
+    monkeypatch.setattr(download_host, "request", closing)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="closed"):
+        list(download)
+    assert time.monotonic() - began < 5  # not the 30 s that a block may take
+    assert [answer.closed for answer in answers] == [True]
+
+
+def test_nothing_left_to_resume_is_no_answer(session: Session, emulator: Emulator) -> None:
+    emulator.fail("download", cut_at=300_000)
+    download = open_download(session, BUCKET, "a.bin")
+    emulator.fail("download", status=416, code="range_not_satisfiable")
+    with pytest.raises(UnexpectedAnswer):
         list(download)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from b2sdk.v3 import B2Api, InMemoryAccountInfo
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.test import Client
@@ -257,6 +258,23 @@ def test_tokens_that_failed_are_asked_for_again(redirecting: Sign, emulator: Emu
     put()
     emulator.fail("b2_get_download_authorization", status=401, code="unauthorized")
     assert [sam.get("/b2s/a.txt").status_code for _ in range(2)] == [503, 302]
+
+
+def test_a_bucket_that_was_made_anew_is_found_by_the_next_visitor(
+    redirecting: Sign, emulator: Emulator, sam: Client
+) -> None:
+    redirecting("native")
+    put()
+    api = B2Api(InMemoryAccountInfo())
+    api.authorize_account(emulator.key_id, emulator.key, emulator.url)
+    old = api.get_bucket_by_name("acme-staff")
+    for version, _ in list(old.ls(latest_only=False, recursive=True)):
+        api.delete_file_version(version.id_, version.file_name)
+    api.delete_bucket(old)
+    api.create_bucket("acme-staff", "allPrivate").upload_bytes(b"anew", "b.txt")
+    api.session.raw_api.b2_http.session.close()
+    assert [sam.get("/b2s/b.txt").status_code for _ in range(2)] == [503, 302]
+    assert fetched(sam.get("/b2s/b.txt")["Location"]).body == b"anew"
 
 
 def test_the_kept_tokens_are_bounded(

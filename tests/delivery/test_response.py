@@ -105,9 +105,24 @@ def test_a_file_that_grew_outside_the_site_has_its_new_bytes(emulator: Emulator)
     assert emulator.calls() == {"download": 1, "head": 1}
 
 
-def test_the_last_bytes_of_an_empty_file_are_the_whole_of_it() -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_last_bytes_of_an_empty_file_are_the_whole_of_it(is_known: bool, emulator: Emulator) -> None:
+    if not is_known:
+        cache.clear()
     answer = ask("/b2/empty", range="bytes=-5")
     assert (answer.status_code, answer.body, answer["Content-Length"]) == (200, b"", "0")
+    assert emulator.calls() == ({"download": 1} if is_known else {"download": 1, "head": 1})
+
+
+@pytest.mark.parametrize("url", [URL, "/b2/empty"])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_last_no_bytes_are_none_of_any_file(url: str, is_known: bool, emulator: Emulator) -> None:
+    """B2 is not asked for them: nobody knows what it makes of that."""
+    if not is_known:
+        cache.clear()
+    answer = ask(url, range="bytes=-0")
+    assert answer.status_code == 416
+    assert emulator.calls() == {"head": 1}
 
 
 def test_an_empty_file_is_served(emulator: Emulator) -> None:
@@ -265,6 +280,22 @@ def test_a_small_file_that_stalls_is_resumed_in_the_time_of_the_answer(emulator:
     emulator.fail("download", stall_at=1000, times=2)
     emulator.fail("download", stall_at=0, times=2)
     assert ask("/b2/a.txt").status_code == 503
+
+
+def test_nothing_is_left_of_a_file_that_is_resumed(emulator: Emulator) -> None:
+    """An answer that makes no sense: never a 500."""
+    get_storage("public").save("a.txt", ContentFile(b"x" * 5000))
+    emulator.fail("download", cut_at=2)
+    emulator.fail("download", status=416, code="range_not_satisfiable")
+    assert ask("/b2/a.txt").status_code == 502
+
+
+def test_nobody_decides_about_conditions_again(settings: Any) -> None:
+    """Django leaves out a tag that it cannot read, and would take the date beside it."""
+    settings.MIDDLEWARE = ["django.middleware.http.ConditionalGetMiddleware", *settings.MIDDLEWARE]
+    seen = ask()
+    answer = ask(if_none_match="abc", if_modified_since=seen["Last-Modified"])
+    assert (answer.status_code, answer.body) == (200, CONTENT)
 
 
 def test_all_calls_of_an_answer_share_its_time(emulator: Emulator, settings: Any) -> None:
