@@ -16,7 +16,7 @@ from b2router.config import BucketProfile, CdnDelivery, CdnSigning, RedirectDeli
 from b2router.delivery import cdn_signing, headers, signing
 from b2router.delivery.addresses import cdn_address
 from b2router.delivery.presentation import AS_DECLARED, Presentation
-from b2router.errors import NotServed, Refused, UnexpectedAnswer
+from b2router.errors import NotFound, NotServed, Refused, UnexpectedAnswer
 from b2router.router import current_router
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def to_signed_address(
         None when the site is to stream the file itself: the profile says so, nothing narrow enough can be signed, or
         what is wanted cannot be had there: a type to be shown that only the site can lock up, other headers at a CDN.
     Raises:
+        NotFound: there is no such file, of which B2 is asked for the signer `native` alone.
         BackendError: there is no login, or the key cannot sign.
     """
     if shown.disposition == "inline" and not headers.can_be_shown(name):
@@ -178,10 +179,21 @@ def _signed_cdn_address(
 
 
 def _native_address(profile: BucketProfile, name: str, expires_in_s: int, shown: Presentation) -> str:
-    """An address at B2's download host with a token of B2's: one call for each file and window."""
+    """An address at B2's download host with a token of B2's: one call for each file and window, and one to learn that
+    there is such a file: a token for a name that none has would open all that begin with it.
+
+    Raises:
+        NotFound: no such file.
+        BackendError: there is no login, or B2 refused or failed.
+    """
     from b2router.b2 import tokens
 
     key, now = names.key(profile.location, name), time.time()
+    file = current_router().place(profile).file(key)
+    if file.is_missing:
+        raise NotFound("There is no such file.")
+    if file.remembered is None:
+        file.look()
     session = _session(profile)
     login = session.login()
     token = tokens.download_token(session, profile.bucket, key, signing.window(expires_in_s, now).ends_at, now)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from b2sdk.v3 import B2Api, InMemoryAccountInfo
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.test import Client
 
@@ -236,6 +237,8 @@ def test_many_visitors_of_one_file_share_one_native_token(
     redirecting: Sign, emulator: Emulator, clock: Any, sam: Client
 ) -> None:
     redirecting("native")
+    put()
+    put("warm.txt")
     clock(int(time.time()))
     profile = get_storage("staff").profile
     redirect.to_signed_address(profile, "warm.txt", "GET")
@@ -251,6 +254,24 @@ def test_many_visitors_of_one_file_share_one_native_token(
         found = list(pool.map(visit, range(6)))
     assert len({answer["Location"] for answer in found}) == 1
     assert emulator.calls() == {"b2_get_download_authorization": 1}
+
+
+def test_a_name_that_no_file_has_gets_no_native_token(
+    redirecting: Sign, emulator: Emulator, sam: Client, clock: Any
+) -> None:
+    """It would open all names that begin with it. And whoever tries many costs one question each, for a while."""
+    redirecting("native")
+    put("report-2026.pdf")
+    emulator.reset_counts()
+    assert [sam.get("/b2s/report").status_code for _ in range(3)] == [404] * 3
+    assert emulator.calls() == {"head": 1}
+    cache.clear()
+    emulator.reset_counts()
+    assert [sam.get("/b2s/report-2026.pdf").status_code for _ in range(3)] == [302] * 3
+    assert {call: count for call, count in emulator.calls().items() if call != "b2_authorize_account"} == {
+        "head": 1,
+        "b2_get_download_authorization": 1,
+    }
 
 
 def test_tokens_that_failed_are_asked_for_again(redirecting: Sign, emulator: Emulator, sam: Client) -> None:
@@ -283,6 +304,8 @@ def test_the_kept_tokens_are_bounded(
     redirecting("native")
     settings.BACKBLAZE_CONFIG = {**settings.BACKBLAZE_CONFIG, "account_info": {"kind": "memory"}}
     monkeypatch.setattr(tokens, "MAX_KEPT", 2)
+    for name in ("a", "b", "c"):
+        put(name)
     for name in ("a", "b", "c", "c", "b", "a"):
         sam.get(f"/b2s/{name}")
     assert emulator.calls()["b2_get_download_authorization"] == 4
@@ -357,6 +380,7 @@ def test_no_frame_of_an_error_holds_a_token_or_a_key(
 ) -> None:
     """Error pages and trackers show local variables."""
     redirecting(signer)
+    put()
     profile = get_storage("staff").profile
     session = current_router().session(current_router().profile("staff"))
     secrets = [settings.BACKBLAZE_CONFIG["application_key"], session.login().token]
